@@ -1,0 +1,96 @@
+"""Connections that were opened and that no observer saw.
+
+Rules
+1. The kernel's ``Tcp: ActiveOpens`` bounds what was opened: attributed is never above it.
+2. What is above the attributed accuses this process only when it could have done it: a native
+   client library is loaded, or a child process was started in the window. Else it is another
+   process's noise, and no blind spot.
+3. Where nothing is patched, every client without a recording transport could have done it.
+4. Under the kernel watch only what hides from it could have done it, and only in the time in
+   which it was there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pytest_keepalive._watch._facts import Suspicion
+
+_UNRECORDED = "a client without a transport of connection_counter"
+
+
+@dataclass(frozen=True)
+class BlindSpot:
+    """Connections that the kernel counted and no observer saw.
+
+    Args:
+        opens: How many, at least one.
+        suspects: What in this process could have made them.
+        remedy: How to see them.
+    """
+
+    opens: int
+    suspects: tuple[str, ...]
+    remedy: str = "run with --keepalive-watch=kernel"
+
+    def __str__(self) -> str:
+        verb = "was" if self.opens == 1 else "were"
+        noun = "connection" if self.opens == 1 else "connections"
+        return (
+            f"{self.opens} {noun} {verb} opened that no observer saw "
+            f"({', '.join(self.suspects)}); {self.remedy}"
+        )
+
+
+_REFUSED_REMEDY = "run where the kernel watch is allowed"
+_HIDDEN_REMEDY = "switch io_uring off there (for libuv, UV_USE_IO_URING=0)"
+
+
+class Sight(NamedTuple):
+    """A reading of what was opened, and of who could have opened what nobody saw.
+
+    Args:
+        witnessed: The kernel's count of active opens, ``None`` where there is none.
+        attributed: How many of them the observers account for.
+        natives: Native client libraries that are loaded.
+        children: A figure that changes whenever a child process was started or reaped.
+        patched: Whether the clients of this process are watched; else any of them is suspect.
+        by_kernel: Whether the kernel watches, so that only what hides from it is suspect.
+        refused: Whether the kernel was asked to, and does not.
+        at: When the reading was taken, in seconds.
+        hiding: What hides or hid from the kernel watch.
+    """
+
+    witnessed: int | None
+    attributed: int
+    natives: tuple[str, ...]
+    children: int
+    patched: bool = True
+    by_kernel: bool = False
+    refused: bool = False
+    at: float = 0.0
+    hiding: tuple[Suspicion, ...] = ()
+
+    def blind_spots_since(self, start: Sight) -> tuple[BlindSpot, ...]:
+        """Tell what escaped the observers between an earlier reading and this one."""
+        if self.witnessed is None or start.witnessed is None:
+            return ()
+        unseen = self.witnessed - start.witnessed - (self.attributed - start.attributed)
+        suspects = (*self.natives, *self._hidden_since(start.at))
+        if self.children != start.children:
+            suspects = (*suspects, "a child process")
+        if unseen > 0 and not self.patched:
+            return (BlindSpot(unseen, (_UNRECORDED, *suspects), "run without --keepalive-off"),)
+        if unseen <= 0 or not suspects:
+            return ()
+        remedy = _REFUSED_REMEDY if self.refused else BlindSpot.remedy
+        remedy = _HIDDEN_REMEDY if self.by_kernel else remedy
+        return (BlindSpot(unseen, suspects, remedy),)
+
+    def _hidden_since(self, moment: float) -> dict[str, None]:
+        """Name what hid from the kernel watch since some moment, each once."""
+        overlapping = (
+            each.who for each in self.hiding if each.until is None or each.until >= moment
+        )
+        return dict.fromkeys(overlapping)

@@ -1,0 +1,1 @@
+"""Transports that record by themselves: client objects for those who want nothing patched."""

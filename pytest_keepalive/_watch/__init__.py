@@ -1,0 +1,1 @@
+"""The kernel's view of connect(2), for any process."""

@@ -1,0 +1,81 @@
+"""Leaving a socket: the moments that no client can choose."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_keepalive._server._wire import Ended, Manner, Wire
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Wire, socket.socket]]:
+    near, far = socket.socketpair()
+    far.settimeout(5)
+    with near, far:
+        yield Wire(near), far
+
+
+def test_a_client_that_falls_silent_is_left_in_the_end(
+    ends: tuple[Wire, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_keepalive._server._wire._LINGER_SECONDS", 0.02)
+    wire, far = ends
+    wire.leave(Manner.LINGER)
+    assert far.recv(1) == b""
+    far.send(b"still understood")
+    begin = time.monotonic()
+    wire.linger()
+    assert 0.02 <= time.monotonic() - begin < 3
+    with pytest.raises(ConnectionError):
+        far.send(b"no more")
+
+
+def test_lingering_ends_as_soon_as_the_client_closes(ends: tuple[Wire, socket.socket]) -> None:
+    wire, far = ends
+    wire.leave(Manner.LINGER)
+    far.close()
+    begin = time.monotonic()
+    wire.linger()
+    assert time.monotonic() - begin < 1
+
+
+def test_a_request_that_crosses_the_drop_finds_the_connection_dropped(
+    ends: tuple[Wire, socket.socket],
+) -> None:
+    wire, _ = ends
+    wire.mark_idle()
+    assert wire.drop()
+    with pytest.raises(Ended, match="dropped while idle"):
+        wire.mark_busy()
+
+
+def test_a_request_that_began_before_the_drop_goes_on(ends: tuple[Wire, socket.socket]) -> None:
+    wire, far = ends
+    wire.mark_busy()
+    assert not wire.drop()
+    wire.mark_busy()
+    far.send(b"more of it")
+    assert wire.receive() == b"more of it"
+    with pytest.raises(Ended, match="dropped while idle"):
+        wire.await_request(None)
+
+
+def test_what_was_left_is_neither_dropped_nor_aborted(ends: tuple[Wire, socket.socket]) -> None:
+    wire, _ = ends
+    wire.leave(Manner.CLOSE)
+    assert not wire.drop()
+    wire.abort()
+    wire.linger()
+
+
+def test_what_breaks_was_broken_by_the_client(ends: tuple[Wire, socket.socket]) -> None:
+    wire, far = ends
+    far.close()
+    with pytest.raises(Ended) as caught:
+        wire.send(b"x")
+    assert caught.value.by == "client"
+    assert caught.value.reason.startswith("connection broke: ")
