@@ -145,10 +145,7 @@ def within(variable: ContextVar[Any], value: Callable[[Any, Any], Any], coroutin
                     return original(subject, *args, **kwargs)
                 return original(subject, request, *args, **kwargs)
             finally:
-                try:
-                    put_back(token)
-                except ValueError:
-                    pass
+                _settle(put_back, token)
 
         return call
 
