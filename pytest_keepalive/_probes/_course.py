@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pytest_keepalive._events import Course, Ended, Event
+from pytest_keepalive._events import Course, Ended, Ending, Event
 
 Reader = Callable[[Course], tuple[list[Event], bool]]
 Facts = tuple[Any, ...]
@@ -53,6 +53,23 @@ def end_course(course: Course, facts: Facts | None) -> None:
     if len(course) == 3:
         course.append(None)
     course.append(facts)
+
+
+def withdraw_course(course: Course, at: float) -> None:
+    """Take one back that was not sent after all.
+
+    Args:
+        course: That was stated; where nobody has taken it in, it was never there.
+        at: When, in seconds.
+    """
+    if course[1]:
+        end_course(course, (at, Ending.UNSENT))
+    else:
+        course[0] = _nothing
+
+
+def _nothing(course: Course) -> tuple[list[Event], bool]:
+    return [], True
 
 
 def _ended(exchange: int, facts: Facts) -> Event:

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol
+
+from pytest_keepalive._probes._httpcore_pool import Pools, calls
 
 Function = Callable[..., Any]
 Make = Callable[[Function], Function]
@@ -19,6 +22,19 @@ Notice = Callable[[Any, "tuple[Any, ...]", "dict[str, Any]"], None]
 Answered = Callable[[Any, Any, Any], None]
 Failed = Callable[[Any, Any, BaseException], None]
 Report = Callable[[Exception], None]
+
+
+class Exchanges(Protocol):
+    """What is told of the requests that a connection carries, of which it may raise."""
+
+    def begun(self, connection: Any, request: Any) -> Any:
+        """Give something that is handed to the others; ``None`` to be told no more."""
+
+    def answered(self, connection: Any, exchange: Any, response: Any) -> None:
+        """Take in a response."""
+
+    def failed(self, connection: Any, exchange: Any, error: BaseException) -> None:
+        """Take in what was raised in place of a response."""
 
 
 def noticed(notice: Notice, report: Report, coroutine: bool) -> Make:
@@ -86,8 +102,8 @@ def followed(answered: Answered, failed: Failed, report: Report, coroutine: bool
 
     Args:
         answered: Called with the object, the request and the response.
-        failed: Called with the object, the request and the exception; never raises.
-        report: Called with what ``answered`` raised.
+        failed: Called with the object, the request and the exception.
+        report: Called with what these raised.
         coroutine: Whether what is wrapped is a coroutine function.
     """
 
@@ -96,7 +112,7 @@ def followed(answered: Answered, failed: Failed, report: Report, coroutine: bool
             try:
                 response = original(subject, request, *args, **kwargs)
             except BaseException as error:
-                failed(subject, request, error)
+                _tell(report, failed, subject, request, error)
                 raise
             try:
                 answered(subject, request, response)
@@ -111,7 +127,7 @@ def followed(answered: Answered, failed: Failed, report: Report, coroutine: bool
             try:
                 response = await original(subject, request, *args, **kwargs)
             except BaseException as error:
-                failed(subject, request, error)
+                _tell(report, failed, subject, request, error)
                 raise
             try:
                 answered(subject, request, response)
@@ -124,44 +140,135 @@ def followed(answered: Answered, failed: Failed, report: Report, coroutine: bool
     return tasked if coroutine else threaded
 
 
-def within(variable: ContextVar[Any], value: Callable[[Any, Any], Any], coroutine: bool) -> Make:
-    """Make wrappers that set a context variable for the length of a call.
-
-    The first argument keeps the name that httpcore gave it: respx asks for that name.
+def carried(exchanges: Exchanges, report: Report, coroutine: bool) -> Make:
+    """Make wrappers that tell of a request from its beginning to the head of its response.
 
     Args:
-        variable: It is put back behind the call.
-        value: Called with the object and its first argument, ``None`` where there is none; what
-            it gives is set. Never raises.
+        exchanges: Who is told.
+        report: Called with what these raised.
         coroutine: Whether what is wrapped is a coroutine function.
     """
-    set_to, put_back = variable.set, variable.reset
+    begun, answered, failed = exchanges.begun, exchanges.answered, exchanges.failed
 
     def threaded(original: Function) -> Function:
-        def call(subject: Any, request: Any = None, *args: Any, **kwargs: Any) -> Any:
-            token = set_to(value(subject, request))
+        def call(connection: Any, request: Any) -> Any:
+            exchange = None
             try:
-                if request is None:
-                    return original(subject, *args, **kwargs)
-                return original(subject, request, *args, **kwargs)
-            finally:
-                _settle(put_back, token)
+                exchange = begun(connection, request)
+            except Exception as error:
+                report(error)
+            try:
+                response = original(connection, request)
+            except BaseException as error:
+                if exchange is not None:
+                    _tell(report, failed, connection, exchange, error)
+                raise
+            if exchange is not None:
+                try:
+                    answered(connection, exchange, response)
+                except Exception as error:
+                    report(error)
+            return response
 
         return call
 
     def tasked(original: Function) -> Function:
-        async def call(subject: Any, request: Any = None, *args: Any, **kwargs: Any) -> Any:
-            token = set_to(value(subject, request))
+        async def call(connection: Any, request: Any) -> Any:
+            exchange = None
             try:
-                if request is None:
-                    return await original(subject, *args, **kwargs)
-                return await original(subject, request, *args, **kwargs)
-            finally:
-                _settle(put_back, token)
+                exchange = begun(connection, request)
+            except Exception as error:
+                report(error)
+            try:
+                response = await original(connection, request)
+            except BaseException as error:
+                if exchange is not None:
+                    _tell(report, failed, connection, exchange, error)
+                raise
+            if exchange is not None:
+                try:
+                    answered(connection, exchange, response)
+                except Exception as error:
+                    report(error)
+            return response
 
         return call
 
     return tasked if coroutine else threaded
+
+
+def calling(pools: Pools, coroutine: bool) -> Make:
+    """Make wrappers that note, for the length of a call, which pool makes a request.
+
+    The argument keeps the name that httpcore gave it: respx asks for that name.
+
+    Args:
+        pools: Knows the pools.
+        coroutine: Whether what is wrapped is a coroutine function.
+    """
+    known, look_at, begin, end = pools.known, pools.look_at, calls.set, calls.reset
+
+    def threaded(original: Function) -> Function:
+        def call(pool: Any, request: Any) -> Any:
+            which = known.get(id(pool)) or look_at(pool)
+            token = begin((which, perf_counter(), request.method == b"CONNECT"))
+            try:
+                return original(pool, request)
+            finally:
+                _settle(end, token)
+
+        return call
+
+    def tasked(original: Function) -> Function:
+        async def call(pool: Any, request: Any) -> Any:
+            which = known.get(id(pool)) or look_at(pool)
+            token = begin((which, perf_counter(), request.method == b"CONNECT"))
+            try:
+                return await original(pool, request)
+            finally:
+                _settle(end, token)
+
+        return call
+
+    return tasked if coroutine else threaded
+
+
+def within(variable: ContextVar[bool], coroutine: bool) -> Make:
+    """Make wrappers that say so in a context variable for the length of a call.
+
+    Args:
+        variable: It is true during the call.
+        coroutine: Whether what is wrapped is a coroutine function.
+    """
+
+    def threaded(original: Function) -> Function:
+        def call(subject: Any) -> Any:
+            token = variable.set(True)
+            try:
+                return original(subject)
+            finally:
+                _settle(variable.reset, token)
+
+        return call
+
+    def tasked(original: Function) -> Function:
+        async def call(subject: Any) -> Any:
+            token = variable.set(True)
+            try:
+                return await original(subject)
+            finally:
+                _settle(variable.reset, token)
+
+        return call
+
+    return tasked if coroutine else threaded
+
+
+def _tell(report: Report, told: Callable[..., None], *what: Any) -> None:
+    try:
+        told(*what)
+    except Exception as error:
+        report(error)
 
 
 def _settle(put_back: Callable[[Token[Any]], None], token: Token[Any]) -> None:

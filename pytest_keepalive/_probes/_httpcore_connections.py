@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from pytest_keepalive._call_site import CallSiteFinder
-from pytest_keepalive._events import Course
+from pytest_keepalive._events import Course, Ending
 from pytest_keepalive._origin import Origin, Pair, pair_of
 from pytest_keepalive._probes._course import end_course
 from pytest_keepalive._probes._httpcore_course import head_of
@@ -75,6 +76,11 @@ class Known:
         """What the last heads say of its future."""
         return head_of(self.last) if self.last is not None else None
 
+    def end(self, stream_id: int, how: How) -> None:
+        """End an exchange that is under way."""
+        self.ended, self.ended_at = how, perf_counter()
+        end_course(self.under_way.pop(stream_id)[0], (self.ended_at, *how))
+
     def stream_of(self, request: Any) -> int | None:
         """Give the stream of a request that is under way, or ``None``."""
         for stream_id, exchange in list(self.under_way.items()):
@@ -87,7 +93,6 @@ class Connections:
     """Knows the connection objects of one module.
 
     Args:
-        given_up: Called with what is known of an object that was garbage.
         pair_of_socket: Gives both ends of a socket that was seen to connect.
 
     Attributes:
@@ -95,19 +100,17 @@ class Connections:
             it lives.
     """
 
-    def __init__(self, given_up: Callable[[Known], None], pair_of_socket: PairOfSocket) -> None:
-        self._given_up = given_up
+    def __init__(self, pair_of_socket: PairOfSocket) -> None:
         self._pair_of_socket = pair_of_socket
         self.known: dict[int, Known] = {}
 
     def add(self, connection: Any, origin: Origin, call: Call | None) -> Known:
-        """Begin to know an object."""
+        """Begin to know an object, unless another thread came before."""
         reference = weakref.ref(connection, self._forgetter(id(connection)))
         pair = pair_of_stream(connection._network_stream, self._pair_of_socket)
         known = Known(reference, pair, origin, call)
         known.has_tasks = type(connection).__name__.startswith("Async")
-        self.known[id(connection)] = known
-        return known
+        return self.known.setdefault(id(connection), known)
 
     def idle_in(self, pool: int) -> int:
         """Count the idle ones of a pool that nobody has closed.
@@ -134,7 +137,8 @@ class Connections:
             known = self.known.get(key)
             if known is not None and known.reference is reference:
                 del self.known[key]
-                self._given_up(known)
+                for stream_id in list(known.under_way):
+                    known.end(stream_id, How(Ending.ABANDONED))
 
         return forget
 

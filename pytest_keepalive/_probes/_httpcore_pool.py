@@ -12,7 +12,6 @@ import sys
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from time import perf_counter
 from typing import Any, NamedTuple
 
 from pytest_keepalive._origin import Origin
@@ -77,18 +76,15 @@ class Pools:
 
     Args:
         module: The module's name.
+
+    Attributes:
+        known: What is known of each pool, by its ``id``, for as long as it lives.
     """
 
     def __init__(self, module: str) -> None:
         self._module = module
         self._identities = Identities()
-        self._known: dict[int, Pool] = {}
-
-    def call_of(self, pool: Any, request: Any) -> Call:
-        """Tell of a request that a pool is making."""
-        # What is known of a pool goes when it does.
-        known = self._known.get(id(pool)) or self.look_at(pool)
-        return known, perf_counter(), getattr(request, "method", None) == b"CONNECT"
+        self.known: dict[int, Pool] = {}
 
     def number_of(self, subject: Any) -> int:
         """Give an object's number."""
@@ -96,21 +92,21 @@ class Pools:
 
     def forget(self) -> None:
         """Start empty."""
-        self._known.clear()
+        self.known.clear()
 
     def look_at(self, pool: Any) -> Pool:
         """Learn what there is to know of a pool."""
         reference = weakref.ref(pool, self._forgetter(id(pool)))
         name = f"{self._module}.{type(pool).__name__}"
         known = Pool(self.number_of(pool), name, self._fields(pool), reference)
-        self._known[id(pool)] = known
+        self.known[id(pool)] = known
         return known
 
     def _forgetter(self, key: int) -> Callable[[weakref.ref[Any]], None]:
         def forget(reference: weakref.ref[Any]) -> None:
-            known = self._known.get(key)
+            known = self.known.get(key)
             if known is not None and known.reference is reference:
-                del self._known[key]
+                del self.known[key]
 
         return forget
 

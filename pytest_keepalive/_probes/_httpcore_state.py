@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from pytest_keepalive._events import CloseTrigger, Ending
 from pytest_keepalive._probes._httpcore_pool import Crowd
 
-# States of h11 in which a side has nothing more to say in this exchange.
-_OVER = frozenset(("DONE", "MUST_CLOSE", "CLOSED", "MIGHT_SWITCH_PROTOCOL", "SWITCHED_PROTOCOL"))
+OVER = frozenset(("DONE", "MUST_CLOSE", "CLOSED", "MIGHT_SWITCH_PROTOCOL", "SWITCHED_PROTOCOL"))
+"""States of h11 in which a side has nothing more to say in this exchange."""
 _REQUESTS = frozenset(("handle_request", "handle_async_request"))
 _CLOSES = frozenset(("close", "aclose"))
 _ITERATIONS = frozenset(("__iter__", "__aiter__"))
@@ -67,15 +67,13 @@ class Head(NamedTuple):
     status: int
 
 
-def is_complete(connection: Any, stream_id: int) -> bool:
-    """Tell whether a response was read to its end.
+def is_stream_complete(connection: Any, stream_id: int) -> bool:
+    """Tell whether a response over HTTP/2 was read to its end.
 
     Args:
-        connection: An ``[Async]HTTP11Connection`` or ``[Async]HTTP2Connection``.
-        stream_id: The stream's (RFC 9113, section 5.1.1); 0 over HTTP/1.1.
+        connection: An ``[Async]HTTP2Connection``.
+        stream_id: The stream's (RFC 9113, section 5.1.1).
     """
-    if not stream_id:
-        return connection._h11_state.their_state.__name__ in _OVER
     unread = {type(event).__name__ for event in connection._events.get(stream_id, ())}
     if "StreamEnded" in unread:
         return False
@@ -91,8 +89,8 @@ def breakage_of(connection: Any, stream_id: int, caller: FrameType) -> How:
     """Tell how an exchange ended that is not complete.
 
     Args:
-        connection: As above.
-        stream_id: As above.
+        connection: An ``[Async]HTTP11Connection`` or ``[Async]HTTP2Connection``.
+        stream_id: The stream's; 0 over HTTP/1.1.
         caller: The frame that declared it over.
     """
     name = caller.f_code.co_name
@@ -106,9 +104,13 @@ def breakage_of(connection: Any, stream_id: int, caller: FrameType) -> How:
 
 def failure_of(connection: Any, stream_id: int, error: BaseException | None) -> How:
     """Tell how an exchange failed before the head of its response came."""
-    name = type(error).__name__
-    sent = name != "ConnectionNotAvailable" and _was_sent(connection, stream_id, error)
-    return How(Ending.FAILED if sent else Ending.UNSENT, name)
+    sent = not was_refused(error) and _was_sent(connection, stream_id, error)
+    return How(Ending.FAILED if sent else Ending.UNSENT, type(error).__name__)
+
+
+def was_refused(error: BaseException | None) -> bool:
+    """Tell whether a connection refused a request, which goes to another then."""
+    return type(error).__name__ == "ConnectionNotAvailable"
 
 
 def trigger_while_idle(connection: Any, idle: str, crowd: Crowd | None) -> tuple[CloseTrigger, str]:
@@ -200,7 +202,7 @@ def _was_sent(connection: Any, stream_id: int, error: BaseException | None) -> b
     if phase.startswith("_send_"):
         return _WRITTEN in names and _has_nothing_to_send(connection, stream_id)
     # A failed write is forgiven over HTTP/1.1, for the response may have come before.
-    return bool(stream_id) or connection._h11_state.our_state.__name__ in _OVER
+    return bool(stream_id) or connection._h11_state.our_state.__name__ in OVER
 
 
 def _has_nothing_to_send(connection: Any, stream_id: int) -> bool:
