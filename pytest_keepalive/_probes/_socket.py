@@ -215,7 +215,11 @@ class SocketProbe:
                 (entry() is sock and not entry.detached) or self._inherits(sock, entry)
             ):
                 del known[descriptor]
-                self._closing(sock, entry)
+                if entry.outcome is not ESTABLISHED:
+                    self._decide(sock, entry)
+                if entry.outcome is ESTABLISHED and entry.ends is not None:
+                    seen = perf_counter(), raw_tcp_info(sock), entry.first_to_close
+                    self.sink((closed, entry.ends, *seen))
             return original(sock, *args, **kwargs) if args or kwargs else original(sock)
 
         return close
@@ -347,13 +351,6 @@ class SocketProbe:
         address tells which.
         """
         return entry.pair is not None and entry.pair.local == _end_of(sock, _getsockname)
-
-    def _closing(self, sock: Any, entry: OpenSocket) -> None:
-        raw = raw_tcp_info(sock)
-        if entry.outcome is not ESTABLISHED:
-            self._decide(sock, entry)
-        if entry.outcome is ESTABLISHED and entry.ends is not None:
-            self.sink((closed, entry.ends, perf_counter(), raw, entry.first_to_close))
 
     def _decide(self, sock: Any, entry: OpenSocket) -> None:
         """Settle an attempt that is closed, and so will never be anything else."""
