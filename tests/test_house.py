@@ -13,6 +13,7 @@ import pytest
 import pytest_keepalive
 
 PACKAGE = Path(pytest_keepalive.__file__).parent
+TESTS = Path(__file__).parent
 MOST_LINES = 400
 
 # Facts: what every observer may know, besides its own package.
@@ -253,6 +254,11 @@ def test_a_module_is_short_enough_to_read() -> None:
         return lines if lines > MOST_LINES else None
 
     assert offenders(offence) == {}
+
+
+def test_a_test_module_is_short_enough_to_read() -> None:
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in TESTS.rglob("*.py")}
+    assert {path for path, count in lines.items() if count > MOST_LINES} == set()
 
 
 def test_a_module_says_what_it_is() -> None:

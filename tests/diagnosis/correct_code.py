@@ -12,10 +12,10 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from tests.diagnosis.clients import Client, Driver
+from tests.diagnosis.drivers import Client, Driver
 from tests.diagnosis.places import EVERYWHERE, PLACES, Place
 from tests.diagnosis.proxied import make_behind
-from tests.diagnosis.scenarios import (
+from tests.diagnosis.stage import (
     ASYNC_HTTPX2,
     BOTOCORE,
     FOR_TASKS,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 from tests.diagnosis.correct_code import HTTPX_ALL, Code, nothing, piece
-from tests.diagnosis.scenarios import (
+from tests.diagnosis.stage import (
     AIOHTTP,
     ASYNC_HTTPX,
     ASYNC_HTTPX2,

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.diagnosis.clients import AiohttpClient, Client, Driver, HttpClient, Urllib3Client
+from tests.diagnosis.clients import AiohttpClient, HttpClient
+from tests.diagnosis.drivers import Client, Driver
+from tests.diagnosis.urllib3_clients import Urllib3Client
 
 
 def make_behind(driver: Driver, proxy: str, settings: dict[str, Any]) -> Client:

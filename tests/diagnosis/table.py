@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_keepalive import Cause
-from tests.diagnosis.scenarios import FORKED, SCENARIOS
+from tests.diagnosis.scenarios import SCENARIOS
+from tests.diagnosis.stage import FORKED
 
 README = Path(__file__).parents[2] / "README.md"
 PROVED, NEVER, UNKNOWN = "✓", "–", "?"

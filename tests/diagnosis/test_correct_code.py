@@ -10,10 +10,11 @@ import pytest
 from pytest_keepalive._measure import measure
 from pytest_keepalive._view import View
 from tests.diagnosis import idioms  # noqa: F401 - it adds to the table
-from tests.diagnosis.clients import Driver, driver_of
+from tests.diagnosis.clients import driver_of
 from tests.diagnosis.correct_code import PIECES, Code, Piece
+from tests.diagnosis.drivers import Driver
 from tests.diagnosis.places import Places
-from tests.diagnosis.scenarios import AIOHTTP, ASYNC_HTTPX
+from tests.diagnosis.stage import AIOHTTP, ASYNC_HTTPX
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from pytest_keepalive._measure import measure
 from pytest_keepalive._server import KeepaliveServer
 from pytest_keepalive._view import View
 from tests.diagnosis.child import Child, Parent
-from tests.diagnosis.clients import DRIVERS, Client, Driver, run_now
-from tests.diagnosis.scenarios import FORKED
+from tests.diagnosis.clients import DRIVERS
+from tests.diagnosis.drivers import Client, Driver, run_now
+from tests.diagnosis.stage import FORKED
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork"),

@@ -13,7 +13,8 @@ from pytest_keepalive import Cause
 from pytest_keepalive._measure import measure
 from pytest_keepalive._server import ConnectProxy
 from pytest_keepalive._view import View
-from tests.diagnosis.clients import Driver, driver_of
+from tests.diagnosis.clients import driver_of
+from tests.diagnosis.drivers import Driver
 from tests.diagnosis.real_servers import Server, certify, running
 from tests.diagnosis.relay import Relay
 

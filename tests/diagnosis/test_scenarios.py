@@ -8,8 +8,10 @@ import pytest
 from pytest_keepalive import Cause
 from pytest_keepalive._measure import measure
 from pytest_keepalive._server import KeepaliveServer
-from tests.diagnosis.clients import DRIVERS, Driver
-from tests.diagnosis.scenarios import ASYNC_NIQUESTS, SCENARIOS, URLLIB, Scenario, Stage
+from tests.diagnosis.clients import DRIVERS
+from tests.diagnosis.drivers import Driver
+from tests.diagnosis.scenarios import SCENARIOS
+from tests.diagnosis.stage import ASYNC_NIQUESTS, URLLIB, Scenario, Stage
 
 PAIRS = [(scenario, DRIVERS[name]) for scenario in SCENARIOS for name in scenario.clients]
 EACH = [pytest.param(*pair, id=f"{pair[0].name}-{pair[1].name}") for pair in PAIRS]

@@ -8,8 +8,9 @@ from pytest_keepalive import Cause
 from pytest_keepalive._measure import measure
 from pytest_keepalive._server import KeepaliveServer
 from pytest_keepalive._view import View
-from tests.diagnosis.clients import Driver, driver_of
-from tests.diagnosis.scenarios import BOTOCORE, HTTP_CLIENT, KEEPING, OF_POOLS, Stage
+from tests.diagnosis.clients import driver_of
+from tests.diagnosis.drivers import Driver
+from tests.diagnosis.stage import BOTOCORE, HTTP_CLIENT, KEEPING, OF_POOLS, Stage
 
 ROOM_FOR_THREE = {"urllib3": {"maxsize": 3}}
 
