@@ -151,14 +151,14 @@ def carried(exchanges: Exchanges, report: Report, coroutine: bool) -> Make:
     begun, answered, failed = exchanges.begun, exchanges.answered, exchanges.failed
 
     def threaded(original: Function) -> Function:
-        def call(connection: Any, request: Any) -> Any:
+        def call(connection: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             exchange = None
             try:
                 exchange = begun(connection, request)
             except Exception as error:
                 report(error)
             try:
-                response = original(connection, request)
+                response = original(connection, request, *args, **kwargs)
             except BaseException as error:
                 if exchange is not None:
                     _tell(report, failed, connection, exchange, error)
@@ -173,14 +173,14 @@ def carried(exchanges: Exchanges, report: Report, coroutine: bool) -> Make:
         return call
 
     def tasked(original: Function) -> Function:
-        async def call(connection: Any, request: Any) -> Any:
+        async def call(connection: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             exchange = None
             try:
                 exchange = begun(connection, request)
             except Exception as error:
                 report(error)
             try:
-                response = await original(connection, request)
+                response = await original(connection, request, *args, **kwargs)
             except BaseException as error:
                 if exchange is not None:
                     _tell(report, failed, connection, exchange, error)
@@ -209,22 +209,24 @@ def calling(pools: Pools, coroutine: bool) -> Make:
     known, look_at, begin, end = pools.known, pools.look_at, calls.set, calls.reset
 
     def threaded(original: Function) -> Function:
-        def call(pool: Any, request: Any) -> Any:
+        def call(pool: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             which = known.get(id(pool)) or look_at(pool)
-            token = begin((which, perf_counter(), request.method == b"CONNECT"))
+            method = getattr(request, "method", None)
+            token = begin((which, perf_counter(), method == b"CONNECT"))
             try:
-                return original(pool, request)
+                return original(pool, request, *args, **kwargs)
             finally:
                 _settle(end, token)
 
         return call
 
     def tasked(original: Function) -> Function:
-        async def call(pool: Any, request: Any) -> Any:
+        async def call(pool: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             which = known.get(id(pool)) or look_at(pool)
-            token = begin((which, perf_counter(), request.method == b"CONNECT"))
+            method = getattr(request, "method", None)
+            token = begin((which, perf_counter(), method == b"CONNECT"))
             try:
-                return await original(pool, request)
+                return await original(pool, request, *args, **kwargs)
             finally:
                 _settle(end, token)
 
@@ -242,20 +244,20 @@ def within(variable: ContextVar[bool], coroutine: bool) -> Make:
     """
 
     def threaded(original: Function) -> Function:
-        def call(subject: Any) -> Any:
+        def call(subject: Any, *args: Any, **kwargs: Any) -> Any:
             token = variable.set(True)
             try:
-                return original(subject)
+                return original(subject, *args, **kwargs)
             finally:
                 _settle(variable.reset, token)
 
         return call
 
     def tasked(original: Function) -> Function:
-        async def call(subject: Any) -> Any:
+        async def call(subject: Any, *args: Any, **kwargs: Any) -> Any:
             token = variable.set(True)
             try:
-                return await original(subject)
+                return await original(subject, *args, **kwargs)
             finally:
                 _settle(variable.reset, token)
 

@@ -67,7 +67,9 @@ class SingleExchanges:
     def answered(self, connection: Any, exchange: UnderWay, response: Any) -> None:
         """Take down the head of a response."""
         at = perf_counter()
-        known = self._known[id(connection)]
+        known = self._known.get(id(connection))
+        if known is None:
+            return
         if known.under_way.get(0) is not exchange:
             self._put_right(known, exchange)
         course = exchange[0]
@@ -91,7 +93,9 @@ class SingleExchanges:
 
     def failed(self, connection: Any, exchange: UnderWay, error: BaseException) -> None:
         """End an exchange that was not answered, unless httpcore has let go of it before."""
-        known = self._known[id(connection)]
+        known = self._known.get(id(connection))
+        if known is None:
+            return
         is_written_down = known.under_way.get(0) is exchange
         if was_refused(error):
             if is_written_down:

@@ -122,3 +122,12 @@ def test_one_that_is_refused_leaves_the_ending_of_the_one_before(crowd: Crowd) -
     crowd.refuse(crowd.begin("/refused"))
     assert (known.ended, known.ended_at) == before
     assert crowd.seen() == [("/before", Ending.COMPLETE)]
+
+
+def test_one_that_is_answered_when_all_was_forgotten_is_left_alone(crowd: Crowd) -> None:
+    exchange = crowd.begin("/forgotten")
+    crowd.exchanges._known.clear()
+    crowd.answer(exchange)
+    crowd.refuse(exchange)
+    (told,), _ = unfold(crowd.stated)
+    assert isinstance(told, Requested)

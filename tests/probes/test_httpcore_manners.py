@@ -8,7 +8,7 @@ import inspect
 import sys
 import weakref
 from collections.abc import Callable, Generator
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -97,15 +97,26 @@ class TestManners:
         module = _module()
         probe = HttpcoreProbe(discard, lambda ssl_object: None, lambda sock: None)
         probe.install(module)
-        coroutine = module.AsyncConnectionPool().handle_async_request(
-            SimpleNamespace(method=b"GET")
-        )
+        coroutine = module.AsyncConnectionPool().handle_async_request(object())
         coroutine.send(None)
         with pytest.raises(ValueError, match="different Context"):
             contextvars.Context().run(calls.reset, calls.set(None))
         contextvars.Context().run(coroutine.close)
         calls.set(None)
         probe.uninstall()
+
+    @pytest.mark.parametrize("kind", ["ConnectionPool", "HTTP11Connection", "HTTP2Connection"])
+    def test_arguments_go_through_that_a_later_version_may_add(self, kind: str) -> None:
+        def handle(subject: object, *arguments: object, **more: object) -> object:
+            return arguments, more
+
+        module, request = _module(), object()
+        getattr(module, kind).handle_request = handle
+        probe = HttpcoreProbe(discard, lambda ssl_object: None, lambda sock: None)
+        probe.install(module)
+        handled = getattr(module, kind)().handle_request(request, 1, more=2)
+        probe.uninstall()
+        assert handled == ((request, 1), {"more": 2})
 
     @pytest.mark.parametrize(
         ("kind", "name"),
