@@ -3,7 +3,8 @@
 Rules
 1. One thread reads and writes; any other may only ``drop`` or ``abort``.
 2. FIN is sent by ``shutdown`` and not left to ``close``: a forked child may hold the socket too.
-3. Over TLS a ``close_notify`` goes before FIN (RFC 9112, 9.8), and nobody waits for the answer.
+3. Over TLS a ``close_notify`` goes before FIN (RFC 9112, 9.8), in one segment where the system can
+   hold it back for so long (tcp(7), TCP_CORK), and nobody waits for the answer.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _READ_SIZE = 65536
 _LINGER_SECONDS = 2.0
+_CORK: int | None = getattr(socket, "TCP_CORK", None)
 # Two shorts on Windows, two ints elsewhere: on, and no time at all.
 _LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -225,6 +227,9 @@ class Wire:
 
     def _close_notify(self, tls: ssl.SSLSocket) -> None:
         with suppress(OSError, ValueError):
+            # A client that has read it, and no FIN yet, may take the connection for a live one.
+            if _CORK is not None:
+                tls.setsockopt(socket.IPPROTO_TCP, _CORK, 1)
             # Without a timeout it would wait for the client's own close_notify.
             tls.settimeout(0)
             tls.unwrap()

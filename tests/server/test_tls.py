@@ -156,3 +156,19 @@ def test_without_trustme_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ImportError, match=r"pip install pytest-keepalive\[tls\]"):
         KeepaliveServer(tls=True)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="the system holds nothing back")
+def test_who_reads_the_end_of_tls_has_the_end_of_the_connection_too(
+    server: KeepaliveServer,
+) -> None:
+    server.reply("/", framing="eof")
+    context = server.client_context()
+    for _ in range(100):
+        raw = socket.create_connection((server.host, server.port))
+        with context.wrap_socket(raw, server_hostname=server.host) as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: api\r\n\r\n")
+            while tls.recv(4096):
+                pass
+            tls.setblocking(False)
+            assert socket.SocketType.recv(tls, 1, socket.MSG_PEEK) == b""
