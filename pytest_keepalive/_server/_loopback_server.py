@@ -237,10 +237,10 @@ class LoopbackServer(ABC):
             return list(self._wires)
 
     def _take(self, sock: socket, peer: Address) -> None:
-        entry = self._service.recorder.accept(peer, self._tls)
         wire = Wire(sock, self._tls)
+        # Who waited for a connection may drop it at once.
         with self._lock:
-            self._wires[wire] = entry
+            entry = self._wires[wire] = self._service.recorder.accept(peer, self._tls)
         fault = self._accept_faults.popleft() if self._accept_faults else None
         self._workers.run(partial(self._attend, wire, entry, fault))
 
