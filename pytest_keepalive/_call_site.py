@@ -28,6 +28,8 @@ _USER, _INSTALLED, _PLUMBING = range(3)
 _INSTALL_DIRS = ("site-packages", "dist-packages")
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.__file__) + os.sep
+# As it is now: what guards event loops against blocking calls puts its own in that place.
+_working_directory = os.getcwd
 _GENERATED = re.compile(r"<(?!stdin>|string>|ipython|input|python-input|doctest)")
 
 
@@ -203,7 +205,7 @@ def _shown(filename: str) -> str:
     if filename.startswith("<"):
         return filename
     try:
-        here = os.getcwd() + os.sep
+        here = _working_directory() + os.sep
     except FileNotFoundError:
         return filename
     return filename[len(here) :] if filename.startswith(here) else filename

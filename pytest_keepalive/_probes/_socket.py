@@ -11,13 +11,14 @@ Rules
 5. Where the kernel does not tell the outcome at once the attempt is pending, and is settled by
    whoever looks next: a repeated connect, its close, or the end of a window.
 6. ``socketpair`` where it is emulated (Windows) is the event loop talking to itself.
+7. What fails in here is told, and reaches the program nowhere: guards against blocking calls
+   raise in whatever asks the system for something.
 """
 
 from __future__ import annotations
 
 import _socket
 import errno
-import re
 import sys
 import weakref
 from collections.abc import Callable
@@ -42,7 +43,8 @@ from pytest_keepalive._events import (
 from pytest_keepalive._origin import Address, Pair, address_of
 from pytest_keepalive._probes._connect_outcome import name_of_error, outcome_of, was_sent
 from pytest_keepalive._probes._open_socket import OpenSocket, closed, established
-from pytest_keepalive._probes._patch import Patches
+from pytest_keepalive._probes._patch import Patches, observing
+from pytest_keepalive._probes._resolved_names import ResolvedNames, is_plain
 from pytest_keepalive._probes._tcp_info import raw_tcp_info, read_tcp_info
 
 _STREAM = _socket.SOCK_STREAM
@@ -62,12 +64,6 @@ _getsockname = _socket.socket.getsockname
 _getpeername = _socket.socket.getpeername
 
 
-# What connect(2) takes as it is, so that there is no need to ask for the peer's address. The
-# addresses 0.0.0.0 and :: are not such: the peer is the host itself then.
-_UNSPECIFIED = "::"
-_is_plain = re.compile(r"[1-9][0-9]{0,2}(?:\.(?:0|[1-9][0-9]{0,2})){3}").fullmatch
-
-
 class SocketProbe:
     """Watches the socket classes of this process.
 
@@ -84,18 +80,12 @@ class SocketProbe:
         self._open: dict[int, OpenSocket] = {}
         self._on_collected = self._collected
         self._sites = CallSiteFinder()
-        self._names: dict[str, str] = {}
-        self._resolver: Callable[..., Any] | None = None
+        self._resolved = ResolvedNames(self.client, sink)
+        self._names = self._resolved.of
 
     def install(self) -> None:
         """Wrap ``getaddrinfo`` and every socket class there is now; may be called again."""
-        import socket
-
-        # A guard that somebody puts there is theirs to find again, and to take away.
-        present = socket.getaddrinfo
-        if self._resolver in (None, present) and not _is_guard(present):
-            self._resolver = present
-            self._patches.wrap(socket, "getaddrinfo", self._getaddrinfo)
+        self._resolved.install()
         for cls in _socket.socket.__subclasses__():
             self._patches.wrap(cls, "connect", self._connect)
             self._patches.wrap(cls, "connect_ex", self._connect_ex)
@@ -108,6 +98,7 @@ class SocketProbe:
     def uninstall(self) -> None:
         """Put back what was there."""
         self._patches.restore()
+        self._resolved.uninstall()
         self.sink = discard
         self._open.clear()
 
@@ -138,21 +129,13 @@ class SocketProbe:
 
     # What stands in the place of the patched names.
 
-    def _getaddrinfo(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-            found = original(host, *args, **kwargs)
-            try:
-                self._remember(host, found)
-            except Exception as error:
-                # Somebody's stand-in may give anything.
-                self.sink(Trouble(self.client, f"its probe failed with {error!r}"))
-            return found
-
-        return getaddrinfo
-
     def _connect(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def connect(sock: Any, address: Any) -> Any:
-            entry = self._begin(sock)
+            entry = None
+            try:
+                entry = self._begin(sock)
+            except Exception as error:
+                self._in_trouble(error)
             if entry is None:
                 return original(sock, address)
             started_at = perf_counter()
@@ -161,14 +144,21 @@ class SocketProbe:
             except BaseException as error:
                 self._end(sock, entry, address, started_at, error)
                 raise
-            self._established(sock, entry, address, started_at)
+            try:
+                self._established(sock, entry, address, started_at)
+            except Exception as error:
+                self._lost(entry, error)
             return result
 
         return connect
 
     def _connect_ex(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def connect_ex(sock: Any, address: Any) -> Any:
-            entry = self._begin(sock)
+            entry = None
+            try:
+                entry = self._begin(sock)
+            except Exception as error:
+                self._in_trouble(error)
             if entry is None:
                 return original(sock, address)
             started_at = perf_counter()
@@ -197,10 +187,8 @@ class SocketProbe:
     def _shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def shutdown(sock: Any, how: int) -> Any:
             # Without SHUT_WR nothing is sent, and nothing ends.
-            entry = None if how == _socket.SHUT_RD else self._entry_of(sock)
-            if entry is not None and entry.first_to_close is None:
-                info = read_tcp_info(sock)
-                entry.first_to_close = info.first_to_close if info else None
+            if how != _socket.SHUT_RD:
+                self._ending(sock)
             return original(sock, how)
 
         return shutdown
@@ -209,36 +197,43 @@ class SocketProbe:
         known = self._open
 
         def close(sock: Any, *args: Any, **kwargs: Any) -> Any:
-            descriptor = _fileno(sock)
-            entry = known.get(descriptor)
-            if entry is not None and (
-                (entry() is sock and not entry.detached) or self._inherits(sock, entry)
-            ):
-                del known[descriptor]
-                if entry.outcome is not ESTABLISHED:
-                    self._decide(sock, entry)
-                if entry.outcome is ESTABLISHED and entry.ends is not None:
-                    seen = perf_counter(), raw_tcp_info(sock), entry.first_to_close
-                    self.sink((closed, entry.ends, *seen))
+            try:
+                descriptor = _fileno(sock)
+                entry = known.get(descriptor)
+                if entry is not None and (
+                    (entry() is sock and not entry.detached) or self._inherits(sock, entry)
+                ):
+                    del known[descriptor]
+                    if entry.outcome is not ESTABLISHED:
+                        self._decide(sock, entry)
+                    if entry.outcome is ESTABLISHED and entry.ends is not None:
+                        seen = perf_counter(), raw_tcp_info(sock), entry.first_to_close
+                        self.sink((closed, entry.ends, *seen))
+            except Exception as error:
+                self._in_trouble(error)
             return original(sock, *args, **kwargs) if args or kwargs else original(sock)
 
         return close
 
     # What they do.
 
-    def _remember(self, host: Any, found: Any) -> None:
-        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        # What can be read once only is the program's.
-        if not isinstance(name, str) or not isinstance(found, (list, tuple)):
-            return
-        known = self._names
-        for each in found:
-            end = each[-1]
-            if type(end) is tuple and known.get(end[0]) == name:
-                continue
-            address = address_of(end)
-            if address is not None and _is_address(address[0]):
-                known[address[0]] = name.lower()
+    def _in_trouble(self, error: Exception) -> None:
+        """Say that the probe failed; the program goes on as it would without it."""
+        self.sink(Trouble(self.client, f"its probe failed with {error!r}"))
+
+    def _lost(self, entry: OpenSocket, error: Exception) -> None:
+        """Leave a connection to the witness, which counts what the probe could not see."""
+        self.opens -= 1
+        self._open.pop(entry.descriptor, None)
+        self._in_trouble(error)
+
+    @observing
+    def _ending(self, sock: Any) -> None:
+        """Note who closed first, while the kernel can still tell."""
+        entry = self._entry_of(sock)
+        if entry is not None and entry.first_to_close is None:
+            info = read_tcp_info(sock)
+            entry.first_to_close = info.first_to_close if info else None
 
     def _begin(self, sock: Any) -> OpenSocket | None:
         """Give the entry of a new attempt, or ``None`` when there is nothing to state."""
@@ -267,7 +262,14 @@ class SocketProbe:
             self._look(sock, known, exact=True)
         return known.outcome is FAILED
 
-    def _end(
+    def _end(self, sock: Any, entry: OpenSocket, *how: Any) -> None:
+        """State what became of a connect, or that this could not be seen."""
+        try:
+            self._judge(sock, entry, *how)
+        except Exception as error:
+            self._lost(entry, error)
+
+    def _judge(
         self,
         sock: Any,
         entry: OpenSocket,
@@ -283,7 +285,7 @@ class SocketProbe:
         asked = address_of(address) or (str(address), 0)
         local = _end_of(sock, _getsockname)
         peer: Address | None = asked
-        if error is not None or not _is_plain(asked[0]):
+        if error is not None or not is_plain(asked[0]):
             peer = _end_of(sock, _getpeername)
         outcome = outcome_of(sock, local, peer, error)
         peer = peer or asked
@@ -369,15 +371,6 @@ class SocketProbe:
     def _closed_unseen(self, entry: OpenSocket) -> None:
         if entry.ends is not None and entry.outcome is ESTABLISHED:
             self.sink((closed, entry.ends, perf_counter(), b"", entry.first_to_close))
-
-
-def _is_address(text: str) -> bool:
-    return bool(_is_plain(text)) or (":" in text and text != _UNSPECIFIED)
-
-
-def _is_guard(resolver: Any) -> bool:
-    """Tell whether it resolves nothing, and is taken away only while it stands there itself."""
-    return getattr(resolver, "__module__", "") == "pytest_socket"
 
 
 def _caller_of_connect() -> str:

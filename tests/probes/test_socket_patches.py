@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_keepalive import measure
+from pytest_keepalive._events import Trouble
+from pytest_keepalive._probes import _socket as socket_probe
 from pytest_keepalive._probes._socket import SocketProbe
 from pytest_keepalive._server import KeepaliveServer
 from tests.probes.agreement import agreed
@@ -150,3 +152,49 @@ def test_a_probe_that_was_uninstalled_says_nothing(server: KeepaliveServer) -> N
     client.close()
     plainly(server)
     assert len(stated) == said
+
+
+@pytest.mark.parametrize("way", ["connect", "connect_ex"])
+def test_what_a_guard_raises_in_the_probe_reaches_the_program_nowhere(
+    server: KeepaliveServer, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    stated: list[Any] = []
+    probe = SocketProbe(stated.append)
+    probe.install()
+    try:
+        monkeypatch.setattr(socket_probe, "_getsockname", _refuse)
+        with socket.socket() as client:
+            assert not getattr(client, way)(address_of(server))
+            client.shutdown(socket.SHUT_RDWR)
+    finally:
+        probe.uninstall()
+    server.wait_for_connections(1)
+    assert server.accepted == 1
+    assert [type(each) for each in stated] == [Trouble]
+    # It is the witness's to count.
+    assert probe.opens == 0
+
+
+@pytest.mark.parametrize("asks", ["_fileno", "_type"])
+def test_a_guard_that_raises_before_and_after_a_connection_changes_nothing_of_it(
+    server: KeepaliveServer, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    stated: list[Any] = []
+    probe = SocketProbe(stated.append)
+    probe.install()
+    try:
+        monkeypatch.setattr(socket_probe, asks, _refuse)
+        client = socket.socket()
+        client.connect(address_of(server))
+        client.shutdown(socket.SHUT_RDWR)
+        client.close()
+        assert client.fileno() == -1
+    finally:
+        probe.uninstall()
+    server.wait_for_connections(1)
+    assert server.accepted == 1
+    assert Trouble in [type(each) for each in stated]
+
+
+def _refuse(*_: Any) -> Any:
+    raise RuntimeError("blocking call")
