@@ -116,7 +116,7 @@ def test_the_plugin_is_found_by_its_name(
 
 def test_the_plugin_can_be_left_out(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SUITE)
-    others = ("anyio", "asyncio", "pytest_httpx", "randomly", "respx", "trio", "xdist")
+    others = ("anyio", "asyncio", "pytest_httpx", "randomly", "respx", "timeout", "trio", "xdist")
     left_out = [argument for name in ("keepalive", *others) for argument in ("-p", f"no:{name}")]
     result = pytester.runpytest_subprocess(*left_out, "-Wignore")
     result.assert_outcomes(passed=1, errors=1)
