@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_keepalive._blind_spots import Sight
 from pytest_keepalive._events import Doubted, Sink, Trouble
+from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._probes._imports import ImportWatch
 from pytest_keepalive._probes._patch import SeamGone
 from pytest_keepalive._recorder import Recorder, Window
@@ -275,7 +276,7 @@ class Instruments:
             kernel = self._kernel
             opens, hiding = kernel.opens, kernel.suspicions
             return Sight(witnessed, opens, (), 0, by_kernel=True, at=perf_counter(), hiding=hiding)
-        figures = self._opens(), native_clients(), children_figure()
+        figures = self._opens() + own_connects.opens, native_clients(), children_figure()
         return Sight(witnessed, *figures, self.installed, refused=self._refusal is not None)
 
     def _opens(self) -> int:

@@ -7,7 +7,8 @@ Rules
    established, since a connect that failed would have been told.
 3. What may have connected unseen (io_uring, a process that hides) is suspected for as long as it
    is there, and accused only when the kernel counted more opens than were seen.
-4. A program that a test ran has stated its connects itself, unless it ran under this watch.
+4. What this package connects for others, as a relay, is no client's and is not stated.
+5. A program that a test ran has stated its connects itself, unless it ran under this watch.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pytest_keepalive._events import (
     new_number,
 )
 from pytest_keepalive._origin import Address
+from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._unfolding import event_of
 from pytest_keepalive._watch._facts import KernelConnect, Suspicion
 from pytest_keepalive._watch._process_watch import ProcessWatch
@@ -89,7 +91,7 @@ class KernelObserver:
         trace = self._watch.trace_since(self._position)
         self._position = trace.position
         for connect in trace.connects:
-            if connect.process != os.getpid() or not self._was_stated(connect):
+            if connect.process != os.getpid() or not self._is_known(connect):
                 self._state(connect)
         if trace.lost:
             self.sink(Doubted(OBSERVER, f"{trace.lost} records were overwritten"))
@@ -116,6 +118,9 @@ class KernelObserver:
         if trouble is not None and not self._troubled:
             self._troubled = True
             self.sink(Doubted(OBSERVER, trouble))
+
+    def _is_known(self, connect: KernelConnect) -> bool:
+        return self._was_stated(connect) or own_connects.include(connect.thread, connect.at)
 
     def _was_stated(self, connect: KernelConnect) -> bool:
         stated = self._stated.get(connect.peer or _UNKNOWN_PEER)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Any
 
 import pytest
 
+from pytest_keepalive import measure
+from pytest_keepalive._instruments import instruments
+from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._server import ConnectProxy, Fault, KeepaliveServer, Reply
 
 from .raw_client import RawClient
@@ -50,6 +54,29 @@ def test_a_tunnel_is_one_connection_at_both_ends(
     server.wait_until_closed(1)
     assert proxy.connections[0].closed_by == "client"
     assert proxy.connections[0].close_reason == "end of the tunnel"
+
+
+def test_what_the_proxy_connects_is_accounted_for_and_no_clients(
+    proxy: ConnectProxy, server: KeepaliveServer
+) -> None:
+    with measure() as seen:
+        before = instruments._look().attributed
+        with RawClient(proxy) as client:
+            _tunnel(client, server)
+            assert client.get().body == b"ok"
+        assert instruments._look().attributed == before + 2
+    assert (seen.count, proxy.accepted, server.accepted) == (1, 1, 1)
+
+
+def test_a_connect_of_the_proxy_is_told_by_its_thread_and_its_time(
+    proxy: ConnectProxy, server: KeepaliveServer, client: RawClient
+) -> None:
+    _tunnel(client, server)
+    (own,) = tuple(own_connects._made)[-1:]
+    assert own.called_at < own.returned_at < perf_counter()
+    assert own_connects.include(own.thread, own.called_at)
+    assert not own_connects.include(own.thread, own.returned_at + 1e-6)
+    assert not own_connects.include(own.thread + 1, own.called_at)
 
 
 def test_a_tunnel_carries_tls(proxy: ConnectProxy, client: RawClient) -> None:

@@ -152,6 +152,21 @@ return
 """
 
 
+THROUGH_A_PROXY = """
+import http.client
+from pytest_keepalive import ConnectProxy
+with ConnectProxy() as proxy:
+    for _ in range(2):
+        client = http.client.HTTPConnection(proxy.host, proxy.port, timeout=5)
+        client.set_tunnel(host, port)
+        client.request("GET", "/")
+        client.getresponse().read()
+        client.close()
+    proxy.wait_for_connections(2)
+    assert proxy.accepted == 2
+"""
+
+
 def run_suite(pytester: pytest.Pytester, body: str, label: str = "COUNTS") -> list[str]:
     """Run a test with a body under the watch, and give what it printed behind a label."""
     if "pyreqwest" in body and find_spec("pyreqwest") is None:
@@ -193,6 +208,12 @@ def test_a_client_for_each_call_is_counted_as_the_server_does(
     assert count == accepted == "5"
     assert exchanges == requests
     assert exact == "True" or client in USES_IO_URING
+
+
+def test_what_a_proxy_of_the_test_connects_is_no_clients(pytester: pytest.Pytester) -> None:
+    count, accepted, exchanges, requests, exact = run_suite(pytester, THROUGH_A_PROXY)
+    assert (count, accepted, exact) == ("2", "2", "True")
+    assert exchanges == requests == "2"
 
 
 def test_five_hundred_of_four_threads_are_five_hundred(pytester: pytest.Pytester) -> None:
