@@ -4,6 +4,8 @@ Rules
 1. SO_ERROR is not asked: the first to read it clears it (socket(7)). Why a connect failed that
    was under way stays untold.
 2. A socket without a port of its own has not connected, whatever a stand-in for connect claims.
+3. "Unreachable" may be what the routing table says, and what came of a SYN: a router's answer, or
+   a neighbour's silence. The socket tells which.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from pytest_keepalive._events import ESTABLISHED, FAILED, PENDING, Outcome
 from pytest_keepalive._origin import Address
-from pytest_keepalive._probes._tcp_info import read_tcp_info
+from pytest_keepalive._probes._tcp_info import has_sent, read_tcp_info
 
 
 def _errors(*names: str) -> frozenset[int]:
@@ -22,15 +24,14 @@ def _errors(*names: str) -> frozenset[int]:
 
 
 _UNDER_WAY = _errors("EINPROGRESS", "EWOULDBLOCK", "EALREADY", "EINTR", "WSAEWOULDBLOCK")
+_UNREACHABLE = _errors("EHOSTUNREACH", "ENETUNREACH")
 # Refused before anything was sent: the kernel's count of active opens has no part of these.
 _NEVER_SENT = _errors(
     "EACCES",
     "EADDRNOTAVAIL",
     "EAFNOSUPPORT",
     "EBADF",
-    "EHOSTUNREACH",
     "EINVAL",
-    "ENETUNREACH",
     "EPERM",
 )
 
@@ -59,10 +60,17 @@ def outcome_of(
     return PENDING if under_way and (not info or info.is_connecting) else FAILED
 
 
-def was_sent(error: BaseException | None) -> bool:
-    """Tell whether the kernel sent a SYN, and counted it, before an attempt failed."""
+def was_sent(sock: Any, error: BaseException | None) -> bool:
+    """Tell whether the kernel sent a SYN, and counted it, before an attempt failed.
+
+    Args:
+        sock: What connected.
+        error: What connect raised, or would have raised, if anything.
+    """
     if not isinstance(error, OSError) or isinstance(error, _socket.gaierror):
         return False
+    if error.errno in _UNREACHABLE:
+        return has_sent(sock)
     return error.errno not in _NEVER_SENT
 
 

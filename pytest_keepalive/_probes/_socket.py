@@ -323,7 +323,7 @@ class SocketProbe:
 
     def _failed(self, sock: Any, error: BaseException | None) -> None:
         self._open.pop(_fileno(sock), None)
-        if not was_sent(error):
+        if not was_sent(sock, error):
             self.opens -= 1
 
     def _look(self, sock: Any, entry: OpenSocket, exact: bool) -> None:

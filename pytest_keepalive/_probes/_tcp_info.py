@@ -10,6 +10,8 @@ Rules
    after a reset.
 4. A FIN counts as one byte, too: the states tell which of the two went and came, but for CLOSED,
    which both a reset and two FINs lead to.
+5. The path's MTU, a word at offset 60, is 0 until the first SYN, and stays what it was when that
+   led to nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pytest_keepalive._origin import Pair
 # State, timeouts, unacknowledged segments, last data, last segment, acknowledged, arrived.
 _LAYOUT = struct.Struct("=BxB21xI24xII60xQQ")
 _SIZE = _LAYOUT.size
+_PATH_MTU = struct.Struct("=60xI")
 _read = _LAYOUT.unpack_from
 _SYN_SENT, _FIN_WAIT_2, _TIME_WAIT, _CLOSED, _CLOSE_WAIT, _LAST_ACK = 2, 5, 6, 7, 8, 9
 _OUR_FIN_WENT = frozenset((_FIN_WAIT_2, _TIME_WAIT))
@@ -141,6 +144,16 @@ def raw_tcp_info(sock: Any) -> bytes:
         return _getsockopt(sock, _IPPROTO_TCP, _TCP_INFO, _SIZE)
     except OSError:
         return b""
+
+
+def has_sent(sock: Any) -> bool:
+    """Tell whether a socket ever sent a SYN, as far as the kernel tells (rule 5).
+
+    Args:
+        sock: Of ``_socket.socket`` or a subclass.
+    """
+    raw = raw_tcp_info(sock)
+    return len(raw) >= _PATH_MTU.size and _PATH_MTU.unpack_from(raw) != (0,)
 
 
 def parse_tcp_info(raw: bytes) -> TcpInfo | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 
 import pytest
 
@@ -44,6 +45,7 @@ def test_what_ended_an_attempt_has_a_name(error: BaseException | None, name: str
         (ConnectionRefusedError(errno.ECONNREFUSED, ""), True),
         (TimeoutError("timed out"), True),
         (OSError(errno.ENETUNREACH, ""), False),
+        (OSError(errno.EHOSTUNREACH, ""), False),
         (OSError(errno.EBADF, ""), False),
         (socket.gaierror(socket.EAI_NONAME, ""), False),
         (TypeError(), False),
@@ -54,4 +56,21 @@ def test_what_ended_an_attempt_has_a_name(error: BaseException | None, name: str
 def test_an_attempt_that_never_left_is_not_one_that_the_kernel_counted(
     error: BaseException | None, sent: bool
 ) -> None:
-    assert _connect_outcome.was_sent(error) is sent
+    with socket.socket() as unused:
+        assert _connect_outcome.was_sent(unused, error) is sent
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize("name", ["EHOSTUNREACH", "ENETUNREACH"])
+@pytest.mark.parametrize("timeout", [None, 5], ids=["blocking", "with-a-timeout"])
+def test_who_is_unreachable_may_have_been_sent_something(name: str, timeout: int | None) -> None:
+    error = OSError(getattr(errno, name), "")
+    with socket.socket() as bound, socket.socket() as client:
+        bound.bind(("127.0.0.1", 0))
+        client.settimeout(timeout)
+        assert not _connect_outcome.was_sent(client, error)
+        # A refusal leaves the socket as the silence of a neighbour does.
+        with pytest.raises(ConnectionRefusedError):
+            client.connect(bound.getsockname())
+        assert _connect_outcome.was_sent(client, error)
+    assert not _connect_outcome.was_sent(client, error)
