@@ -8,14 +8,16 @@ Rules
 3. Where nothing is patched, every client without a recording transport could have done it.
 4. Under the kernel watch only what hides from it could have done it, and only in the time in
    which it was there.
+5. What is being connected while a reading is taken may be counted in it already, or not yet. With
+   that much in doubt at either end there is a least and a most; only the least is certain.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pytest_keepalive._watch._facts import Suspicion
+from pytest_keepalive._watch._facts import Neighbours, Suspicion
 
 _UNRECORDED = "a client without a transport of connection_counter"
 
@@ -28,19 +30,31 @@ class BlindSpot:
         opens: How many, at least one.
         suspects: What in this process could have made them.
         remedy: How to see them.
+        certain: Whether it was this process, and not another worker of the same run.
     """
 
     opens: int
     suspects: tuple[str, ...]
     remedy: str = "run with --keepalive-watch=kernel"
+    certain: bool = True
 
     def __str__(self) -> str:
-        verb = "was" if self.opens == 1 else "were"
-        noun = "connection" if self.opens == 1 else "connections"
-        return (
-            f"{self.opens} {noun} {verb} opened that no observer saw "
-            f"({', '.join(self.suspects)}); {self.remedy}"
-        )
+        one = self.opens == 1
+        said = "connection was" if one else "connections were"
+        text = f"{self.opens} {said} opened that no observer saw ({', '.join(self.suspects)})"
+        if not self.certain:
+            text = f"perhaps {text}, unless another worker opened {'it' if one else 'them'}"
+        return f"{text}; {self.remedy}"
+
+    def proved(self, opens: int) -> tuple[BlindSpot, ...]:
+        """Give what is certain of it, and what is not, once some are known to be of this process.
+
+        Args:
+            opens: How many, at least one.
+        """
+        if opens >= self.opens:
+            return (replace(self, certain=True),)
+        return replace(self, opens=opens, certain=True), replace(self, opens=self.opens - opens)
 
 
 _REFUSED_REMEDY = "run where the kernel watch is allowed"
@@ -60,6 +74,8 @@ class Sight(NamedTuple):
         refused: Whether the kernel was asked to, and does not.
         at: When the reading was taken, in seconds.
         hiding: What hides or hid from the kernel watch.
+        doubtful: How many of the attributed the kernel may not have counted yet.
+        neighbours: What could be told of the other workers of the run, ``None`` without any.
     """
 
     witnessed: int | None
@@ -71,22 +87,28 @@ class Sight(NamedTuple):
     refused: bool = False
     at: float = 0.0
     hiding: tuple[Suspicion, ...] = ()
+    doubtful: int = 0
+    neighbours: Neighbours | None = None
 
     def blind_spots_since(self, start: Sight) -> tuple[BlindSpot, ...]:
         """Tell what escaped the observers between an earlier reading and this one."""
         if self.witnessed is None or start.witnessed is None:
             return ()
-        unseen = self.witnessed - start.witnessed - (self.attributed - start.attributed)
+        seen = self.attributed - start.attributed - self.doubtful
+        most = self.witnessed - start.witnessed - seen
+        least = most - self.doubtful - start.doubtful
+        unseen, certain = (least, True) if least > 0 else (most, False)
         suspects = (*self.natives, *self._hidden_since(start.at))
         if self.children != start.children:
             suspects = (*suspects, "a child process")
         if unseen > 0 and not self.patched:
-            return (BlindSpot(unseen, (_UNRECORDED, *suspects), "run without --keepalive-off"),)
+            suspects = (_UNRECORDED, *suspects)
+            return (BlindSpot(unseen, suspects, "run without --keepalive-off", certain),)
         if unseen <= 0 or not suspects:
             return ()
         remedy = _REFUSED_REMEDY if self.refused else BlindSpot.remedy
         remedy = _HIDDEN_REMEDY if self.by_kernel else remedy
-        return (BlindSpot(unseen, suspects, remedy),)
+        return (BlindSpot(unseen, suspects, remedy, certain),)
 
     def _hidden_since(self, moment: float) -> dict[str, None]:
         """Name what hid from the kernel watch since some moment, each once."""

@@ -27,11 +27,13 @@ from pytest_keepalive._blind_spots import Sight
 from pytest_keepalive._events import Doubted, Sink, Trouble
 from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._probes._imports import ImportWatch
+from pytest_keepalive._probes._opens import Counting
 from pytest_keepalive._probes._patch import SeamGone
 from pytest_keepalive._recorder import Recorder, Window
 
 if TYPE_CHECKING:
     from pytest_keepalive._probes._socket import SocketProbe
+    from pytest_keepalive._watch._board import Row
     from pytest_keepalive._watch._observer import KernelObserver
 
 _UNPATCHED = Trouble(
@@ -71,13 +73,11 @@ class Probe(Protocol):
 
 @runtime_checkable
 class Opener(Protocol):
-    """What sees connections being made.
+    """What sees connections being made."""
 
-    Attributes:
-        opens: How many connects it knows of, those that the kernel counts as active opens.
-    """
-
-    opens: int
+    @property
+    def opens(self) -> int:
+        """How many connects it knows of, those that the kernel counts as active opens."""
 
     def settle(self) -> None:
         """State what became of that which was pending when last seen."""
@@ -117,6 +117,8 @@ class Instruments:
         self._sockets: SocketProbe | None = None
         self._probes: list[Probe] = []
         self._fork_handled = False
+        self._row: Row | None = None
+        self._crowded = False
         self._wants_kernel = False
         self._kernel: KernelObserver | None = None
         self._refusal: Doubted | None = None
@@ -166,7 +168,7 @@ class Instruments:
             self._users -= 1
             if self._users == 0:
                 self.transports.close()
-                self._witness.close()
+                self._lookout.close()
 
     def open_window(self) -> Window:
         """Begin a window, for somebody who has called ``acquire``."""
@@ -179,11 +181,11 @@ class Instruments:
         return window
 
     def _begin(self) -> None:
+        from pytest_keepalive._lookout import Lookout
         from pytest_keepalive._transports._sink import TransportSink
-        from pytest_keepalive._watch._witness import Witness
 
-        self._witness = Witness()
-        self.recorder = Recorder(self._settle, self._look)
+        self._lookout = lookout = Lookout(self._see, self._row, self._crowded)
+        self.recorder = Recorder(self._settle, lookout.look, lookout.blind_spots_since)
         self.transports = TransportSink(self.recorder.sink, lambda: self.installed)
         self.programs = ProgramOpens()
         self._openers: list[Opener] = [self.transports, self.programs]
@@ -194,12 +196,17 @@ class Instruments:
 
     def _install(self) -> None:
         from pytest_keepalive._probes._socket import SocketProbe
+        from pytest_keepalive._probes._uvloop import UvloopProbe
 
         sink = self._kernel.pass_on if self._kernel else self.recorder.sink
-        self._sockets = SocketProbe(sink)
+        row = self._row
+        self._sockets = SocketProbe(sink, row.counts(0) if row else None)
         self._sockets.install()
         natives = _make_native_probes(sink) if self._kernel else []
-        self._probes = [*_make_probes(sink, self._sockets), *natives, *self.make_more(sink)]
+        # Behind the others, since it wraps what they have wrapped, and is taken away first.
+        libuv = UvloopProbe(sink, row.counts(1) if row else None)
+        ours = *_make_probes(sink, self._sockets), libuv
+        self._probes = [*ours, *natives, *self.make_more(sink)]
         self._openers += [self._sockets, *(p for p in self._probes if isinstance(p, Opener))]
         self._imports = ImportWatch()
         for probe in self._probes:
@@ -211,6 +218,14 @@ class Instruments:
         The watch cannot be taken away again; it lasts as long as the process.
         """
         self._wants_kernel = True
+
+    def join(self, row: Row | None) -> None:
+        """Count the connects of this process for other workers of its run, before ``acquire``.
+
+        Args:
+            row: Where; ``None`` when nothing can be told of them.
+        """
+        self._row, self._crowded = row, row is None
 
     def _begin_kernel(self) -> None:
         from pytest_keepalive._watch._observer import OBSERVER, KernelObserver
@@ -227,6 +242,8 @@ class Instruments:
     def _uninstall(self) -> None:
         assert self._sockets is not None
         self.transports.opens, self._openers = self._opens(), [self.transports]
+        if self._row is not None:
+            self._row.tell(suspect=True)
         self._imports.stop()
         for probe in reversed(self._probes):
             probe.uninstall()
@@ -267,10 +284,9 @@ class Instruments:
         if self._kernel is not None:
             self._kernel.settle()
 
-    def _look(self) -> Sight:
+    def _see(self, witnessed: int | None) -> Sight:
         from pytest_keepalive._watch._witness import children_figure, native_clients
 
-        witnessed = self._witness.opens()
         if self._kernel is not None:
             # Native clients and children are watched too, and no suspects.
             kernel = self._kernel
@@ -289,7 +305,12 @@ class Instruments:
 
     def _start_afresh(self) -> None:
         self._lock = RLock()
+        self._row, self._crowded = None, self._crowded or self._row is not None
         if self._users:
+            self._lookout.go_alone()
+            for opener in self._openers:
+                if isinstance(opener, Counting):
+                    opener.count_alone()
             if self._sockets is not None:
                 self._sockets.forget()
             for probe in self._probes:
@@ -306,7 +327,6 @@ def _make_probes(sink: Sink, sockets: SocketProbe) -> list[Probe]:
     from pytest_keepalive._probes._requests import RequestsProbe
     from pytest_keepalive._probes._tls import TlsProbe
     from pytest_keepalive._probes._urllib3 import Urllib3Probe
-    from pytest_keepalive._probes._uvloop import UvloopProbe
 
     tls = TlsProbe(sink)
     pools = Urllib3Probe(sink)
@@ -330,8 +350,6 @@ def _make_probes(sink: Sink, sockets: SocketProbe) -> list[Probe]:
         HttpcoreProbe(sink, tls.handshake_of, sockets.pair_of),
         HttpcoreProbe(sink, tls.handshake_of, sockets.pair_of, "httpcore2"),
         *futures,
-        # Behind the others, since it wraps what they have wrapped, and is taken away first.
-        UvloopProbe(sink),
     ]
 
 

@@ -172,10 +172,11 @@ def judge_left_open(left_open: Iterable[Connection], limit: Limit) -> Violation 
 
 
 def judge_blindness(recording: Recording) -> tuple[Violation, ...]:
-    """Break a promise that cannot be trusted, since connections escaped the observers."""
+    """Break a promise that cannot be trusted, since connections certainly escaped the observers."""
     return tuple(
         Violation(Broken.BLIND, str(spot), spot.opens, 0, "anywhere")
         for spot in recording.blind_spots
+        if spot.certain
     )
 
 

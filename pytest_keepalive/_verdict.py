@@ -3,7 +3,8 @@
 Rules
 1. A marker wins over the default of the run, for the destinations that it is about.
 2. The default of the run promises nothing of tests that make no connection.
-3. Connections that escaped the observers break a promise only where the run is strict.
+3. Connections that escaped the observers break a promise only where the run is strict, and where
+   it is certain that they were this process's.
 """
 
 from __future__ import annotations

@@ -64,11 +64,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Have what workers see collected, and give them the baseline."""
+    """Have what workers see collected, and give them what they need for it."""
     if not node.config.stash[settings_key].off:
+        from pytest_keepalive._crew import admit
         from pytest_keepalive._run_report import report_of
 
         report_of(node.config).equip(node.workerinput)
+        admit(node)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -38,3 +38,56 @@ def test_where_nothing_is_patched_any_client_of_the_process_is_suspect() -> None
 def test_without_a_witness_at_the_start_nothing_is_claimed() -> None:
     start = START._replace(witnessed=None)
     assert Sight(200, 10, ("pycurl",), 2).blind_spots_since(start) == ()
+
+
+# What other workers of the run connect meanwhile
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spots"),
+    [
+        # What connects at the start may be among the three that the kernel counted since; what
+        # does at the end may not be among the two that are accounted for.
+        (1, 0, (BlindSpot(2, ("pycurl",)),)),
+        (0, 1, (BlindSpot(3, ("pycurl",)),)),
+        (2, 1, (BlindSpot(1, ("pycurl",)),)),
+        (3, 0, (BlindSpot(3, ("pycurl",), certain=False),)),
+        (3, 2, (BlindSpot(5, ("pycurl",), certain=False),)),
+    ],
+)
+def test_what_is_connecting_at_either_end_may_be_what_nobody_saw(
+    before: int, after: int, spots: tuple[BlindSpot, ...]
+) -> None:
+    start = START._replace(doubtful=before)
+    end = Sight(105, 12, ("pycurl",), 1, doubtful=after)
+    assert end.blind_spots_since(start) == spots
+
+
+def test_a_doubt_alone_is_no_certain_blind_spot() -> None:
+    end = Sight(103, 13, ("pycurl",), 1, doubtful=1)
+    assert end.blind_spots_since(START) == (BlindSpot(1, ("pycurl",), certain=False),)
+
+
+@pytest.mark.parametrize(
+    ("opens", "text"),
+    [
+        (
+            1,
+            "perhaps 1 connection was opened that no observer saw (pycurl), unless another worker "
+            "opened it; run with --keepalive-watch=kernel",
+        ),
+        (
+            2,
+            "perhaps 2 connections were opened that no observer saw (pycurl), unless another "
+            "worker opened them; run with --keepalive-watch=kernel",
+        ),
+    ],
+)
+def test_an_uncertain_blind_spot_says_who_else_it_may_have_been(opens: int, text: str) -> None:
+    assert str(BlindSpot(opens, ("pycurl",), certain=False)) == text
+
+
+def test_what_is_proved_of_a_blind_spot_is_told_apart_from_the_rest() -> None:
+    spot = BlindSpot(3, ("pycurl",), certain=False)
+    assert spot.proved(1) == (BlindSpot(1, ("pycurl",)), BlindSpot(2, ("pycurl",), certain=False))
+    assert spot.proved(3) == spot.proved(4) == (BlindSpot(3, ("pycurl",)),)

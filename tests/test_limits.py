@@ -356,3 +356,10 @@ def test_each_blind_spot_breaks_a_strict_promise() -> None:
     assert violation.broken is Broken.BLIND
     assert violation.sentence.startswith("2 connections were opened that no observer saw")
     assert judge_blindness(opened(1)) == ()
+
+
+def test_a_blind_spot_that_may_be_another_workers_breaks_nothing() -> None:
+    spot = BlindSpot(2, ("pycurl",), certain=False)
+    doubtful = facts.recording(facts.connection(), blind_spots=(spot,))
+    assert judge_blindness(doubtful) == ()
+    assert not doubtful.exact

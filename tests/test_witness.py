@@ -128,7 +128,7 @@ def test_a_thread_that_has_ended_meanwhile_had_no_children(
 ) -> None:
     monkeypatch.setattr(_witness, "_has_children", lambda: True)
     monkeypatch.setattr(os, "listdir", lambda path: ["0"])
-    assert _witness._running() == ()
+    assert _witness.running() == ()
 
 
 def test_a_system_without_resource_usage_has_a_figure_all_the_same(

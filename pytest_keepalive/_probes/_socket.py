@@ -43,6 +43,7 @@ from pytest_keepalive._events import (
 from pytest_keepalive._origin import Address, Pair, address_of
 from pytest_keepalive._probes._connect_outcome import name_of_error, outcome_of, was_sent
 from pytest_keepalive._probes._open_socket import OpenSocket, closed, established
+from pytest_keepalive._probes._opens import BEGUN, DONE, Counting, Counts
 from pytest_keepalive._probes._patch import Patches, observing
 from pytest_keepalive._probes._resolved_names import ResolvedNames, is_plain
 from pytest_keepalive._probes._tcp_info import raw_tcp_info, read_tcp_info
@@ -64,18 +65,19 @@ _getsockname = _socket.socket.getsockname
 _getpeername = _socket.socket.getpeername
 
 
-class SocketProbe:
+class SocketProbe(Counting):
     """Watches the socket classes of this process.
 
     Args:
         sink: Where it states its events.
+        counts: Where it counts its connects; by default, for itself.
     """
 
     client = "socket"
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, counts: Counts | None = None) -> None:
+        super().__init__(counts)
         self.sink = sink
-        self.opens = 0
         self._patches = Patches()
         self._open: dict[int, OpenSocket] = {}
         self._on_collected = self._collected
@@ -223,7 +225,7 @@ class SocketProbe:
 
     def _lost(self, entry: OpenSocket, error: Exception) -> None:
         """Leave a connection to the witness, which counts what the probe could not see."""
-        self.opens -= 1
+        self.count_ended(sent=False)
         self._open.pop(entry.descriptor, None)
         self._in_trouble(error)
 
@@ -247,7 +249,7 @@ class SocketProbe:
             return None
         if _EMULATES_PAIRS and _caller_of_connect() in _PAIR_MAKERS:
             return None
-        self.opens += 1
+        self._counts[BEGUN] += 1
         entry = self._open[descriptor] = OpenSocket(sock, self._on_collected)
         entry.attempt, entry.descriptor, entry.detached = next_number(), descriptor, False
         entry.outcome = entry.ends = entry.first_to_close = None
@@ -280,7 +282,8 @@ class SocketProbe:
         ended_at: float | None = perf_counter()
         if getattr(error, "errno", None) == errno.EISCONN:
             # It had connected before anybody looked.
-            self._failed(sock, None)
+            self._open.pop(_fileno(sock), None)
+            self.count_ended(sent=False)
             return
         asked = address_of(address) or (str(address), 0)
         local = _end_of(sock, _getsockname)
@@ -295,13 +298,14 @@ class SocketProbe:
         failure = None
         if outcome is FAILED:
             failure = name_of_error(error)
-            self._failed(sock, error)
+            self._open.pop(_fileno(sock), None)
         elif outcome is PENDING:
             ended_at = None
         name = self._names.get(peer[0]) or (asked[0] if asked[0] != peer[0] else None)
         result = outcome, local, peer, name, failure
         facts = (entry.attempt, started_at, ended_at, *result, self._sites.find(), get_ident())
         self.sink(new_event(Attempted, (*facts, "socket", 0, "")))
+        self.count_ended(outcome is not FAILED or was_sent(sock, error))
 
     def _established(self, sock: Any, entry: OpenSocket, address: Any, started_at: float) -> None:
         """State a connect that succeeded; here every microsecond is one of the program's."""
@@ -320,11 +324,7 @@ class SocketProbe:
         entry.ends = ends = local, address
         seen = started_at, ended_at, ends, name, self._sites.find(), get_ident()
         self.sink((established, entry.attempt, *seen))
-
-    def _failed(self, sock: Any, error: BaseException | None) -> None:
-        self._open.pop(_fileno(sock), None)
-        if not was_sent(sock, error):
-            self.opens -= 1
+        self._counts[DONE] += 1
 
     def _look(self, sock: Any, entry: OpenSocket, exact: bool) -> None:
         if _end_of(sock, _getpeername) is not None:

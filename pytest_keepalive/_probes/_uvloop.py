@@ -29,6 +29,7 @@ from typing import Any
 from pytest_keepalive._call_site import find_call_site
 from pytest_keepalive._events import Attempted, Closed, Outcome, Sink, discard, new_number
 from pytest_keepalive._origin import Pair, pair_of
+from pytest_keepalive._probes._opens import BEGUN, Counting, Counts
 from pytest_keepalive._probes._patch import Patches, SeamGone, observing
 from pytest_keepalive._probes._tcp_info import TcpInfo, closed_with, read_tcp_info
 
@@ -54,23 +55,21 @@ class Followed:
         self.protocol = protocol
 
 
-class UvloopProbe:
+class UvloopProbe(Counting):
     """Watches ``uvloop.Loop``.
 
     Args:
         sink: Where it states its events.
-
-    Attributes:
-        opens: How many connects of libuv it knows of.
+        counts: Where it counts the connects of libuv; by default, for itself.
     """
 
     client = "uvloop"
     module = "uvloop"
     loses = "the connects that uvloop makes without a Python socket"
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, counts: Counts | None = None) -> None:
+        super().__init__(counts)
         self.sink = sink
-        self.opens = 0
         self._patches = Patches()
         self._followed: dict[Pair, Followed] = {}
         self._pairs: dict[int, Pair] = {}
@@ -110,6 +109,8 @@ class UvloopProbe:
         async def create_connection(
             loop: Any, factory: Any, host: Any = None, port: Any = None, **options: Any
         ) -> Any:
+            if options.get("sock") is None:
+                self._counts[BEGUN] += 1
             started_at = perf_counter()
             try:
                 made = await original(loop, factory, host, port, **options)
@@ -151,11 +152,13 @@ class UvloopProbe:
         self, host: Any, options: dict[str, Any], started_at: float, transport: Any, protocol: Any
     ) -> None:
         ended_at = perf_counter()
+        connected = options.get("sock") is None
+        if connected:
+            self.count_ended(sent=True)
         pair = _pair_of(transport)
         if pair is None:
             return
-        if options.get("sock") is None:
-            self.opens += 1
+        if connected:
             numeric = _is_numeric(host)
             attempted = Attempted(
                 new_number(),
@@ -177,11 +180,13 @@ class UvloopProbe:
     def _failed(
         self, host: Any, port: Any, options: dict[str, Any], started_at: float, error: BaseException
     ) -> None:
-        numeric = _is_numeric(host)
-        if options.get("sock") is not None or not _was_tried(numeric, error):
+        if options.get("sock") is not None:
             return
-        if _reached_the_wire(error):
-            self.opens += 1
+        numeric = _is_numeric(host)
+        tried = _was_tried(numeric, error)
+        self.count_ended(tried and _reached_the_wire(error))
+        if not tried:
+            return
         established = _is_of_tls(error)
         attempted = Attempted(
             new_number(),

@@ -27,6 +27,8 @@ NATIVE_CLIENTS = {
 _ENDINGS = (b"AttemptFails", b"EstabResets")
 _LABEL = b"\nTcp:"
 _SNMP = "/proc/self/net/snmp"
+# cminflt, counted from the state.
+_CHILDRENS_FAULTS = 8
 
 
 class Endings(NamedTuple):
@@ -102,10 +104,11 @@ def native_clients() -> tuple[str, ...]:
 
 def children_figure() -> int:
     """Give a figure that changes when a child process is started, or has ended and was reaped."""
-    return hash((_reaped(), _running()))
+    return hash((reaped(), running()))
 
 
-def _reaped() -> int:
+def reaped() -> int:
+    """Give a figure that changes when a child of this process has ended and was waited for."""
     if sys.platform == "win32":
         return 0
     import resource
@@ -114,14 +117,27 @@ def _reaped() -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
 
 
-def _running() -> tuple[bytes, ...]:
-    if not _has_children():
+def reaped_by(process: int) -> int | None:
+    """Give the same figure of another process, ``None`` where the system does not tell."""
+    # What stands before the last bracket may hold anything (proc_pid_stat(5)).
+    facts = _read(f"/proc/{process}/stat").rpartition(b")")[2].split()
+    return int(facts[_CHILDRENS_FAULTS]) if len(facts) > _CHILDRENS_FAULTS else None
+
+
+def running(process: int | None = None) -> tuple[bytes, ...]:
+    """Name the children that a process has now.
+
+    Args:
+        process: Its number; ``None`` for this process.
+    """
+    if process is None and not _has_children():
         return ()
+    tasks = f"/proc/{process or 'self'}/task"
     try:
-        tasks = os.listdir("/proc/self/task")
+        names = os.listdir(tasks)
     except OSError:
         return ()
-    children = (_read(f"/proc/self/task/{task}/children") for task in tasks)
+    children = (_read(f"{tasks}/{name}/children") for name in names)
     return tuple(child for listed in children for child in listed.split())
 
 

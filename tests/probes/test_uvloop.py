@@ -338,6 +338,35 @@ def test_a_handshake_that_fails_was_a_connection(tls_server: KeepaliveServer) ->
     assert only(seen).local is None
 
 
+# Where others read the count
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["made", "never-tried"])
+def test_a_connect_is_begun_before_anything_is_sent_and_done_behind_it(
+    server: KeepaliveServer, reached: bool
+) -> None:
+    counts, seen = [0, 0], []
+
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            seen.append(tuple(counts))
+            transport.abort()
+
+    async def connect(server: KeepaliveServer) -> None:
+        port: Any = server.port if reached else "no such port"
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().create_connection(Protocol, "127.0.0.1", port)
+
+    probe = UvloopProbe(lambda event: None, counts)
+    probe.install(uvloop)
+    try:
+        run(connect(server))
+    finally:
+        probe.uninstall()
+    assert seen == [(1, 0)] * reached
+    assert counts == [reached, reached]
+
+
 # Beside others
 
 

@@ -60,11 +60,11 @@ def test_what_the_proxy_connects_is_accounted_for_and_no_clients(
     proxy: ConnectProxy, server: KeepaliveServer
 ) -> None:
     with measure() as seen:
-        before = instruments._look().attributed
+        before = instruments._lookout.look().attributed
         with RawClient(proxy) as client:
             _tunnel(client, server)
             assert client.get().body == b"ok"
-        assert instruments._look().attributed == before + 2
+        assert instruments._lookout.look().attributed == before + 2
     assert (seen.count, proxy.accepted, server.accepted) == (1, 1, 1)
 
 

@@ -1,0 +1,107 @@
+"""The count of a probe's connects, where others read it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_keepalive._events import discard
+from pytest_keepalive._probes._opens import BEGUN, DONE
+from pytest_keepalive._probes._socket import SocketProbe
+from pytest_keepalive._server import KeepaliveServer
+
+Connecting = Callable[[KeepaliveServer], object]
+
+
+def refused(server: KeepaliveServer) -> None:
+    with socket.socket() as bound, socket.socket() as client:
+        bound.bind(("127.0.0.1", 0))
+        client.connect_ex(bound.getsockname())
+
+
+def under_way(server: KeepaliveServer) -> None:
+    with socket.socket() as client:
+        client.setblocking(False)
+        assert client.connect_ex((server.host, server.port)) in (0, errno.EINPROGRESS)
+
+
+def never_sent(server: KeepaliveServer) -> None:
+    with socket.socket() as client, contextlib.suppress(TypeError):
+        client.connect("nonsense")
+
+
+def connected_before(server: KeepaliveServer) -> None:
+    with socket.socket() as client:
+        super(socket.socket, client).connect((server.host, server.port))
+        assert client.connect_ex((server.host, server.port)) == errno.EISCONN
+
+
+def established(server: KeepaliveServer) -> None:
+    socket.create_connection((server.host, server.port)).close()
+
+
+@pytest.mark.parametrize(
+    ("connect", "counted"),
+    [(established, 1), (refused, 1), (under_way, 1), (never_sent, 0), (connected_before, 0)],
+)
+def test_a_connect_is_begun_before_the_system_call_and_done_behind_it(
+    server: KeepaliveServer, monkeypatch: pytest.MonkeyPatch, connect: Connecting, counted: int
+) -> None:
+    counts, seen = [5, 5], []
+
+    def spy(name: str) -> None:
+        original = getattr(socket.socket, name)
+
+        def called(sock: Any, address: Any) -> Any:
+            seen.append(tuple(counts))
+            return original(sock, address)
+
+        monkeypatch.setattr(socket.socket, name, called)
+
+    spy("connect")
+    spy("connect_ex")
+    probe = SocketProbe(discard, counts)
+    probe.install()
+    try:
+        connect(server)
+    finally:
+        probe.uninstall()
+    assert seen == [(6, 5)]
+    assert counts == [5 + counted, 5 + counted]
+    assert probe.opens == counted
+
+
+def test_a_connect_that_could_not_be_stated_is_the_witnesses_to_count(
+    server: KeepaliveServer,
+) -> None:
+    def broken(event: object) -> None:
+        if type(event) is tuple:
+            raise ValueError(event)
+
+    counts = [0, 0]
+    probe = SocketProbe(broken, counts)
+    probe.install()
+    try:
+        established(server)
+    finally:
+        probe.uninstall()
+    assert counts == [0, 0]
+
+
+def test_a_forked_child_counts_elsewhere(server: KeepaliveServer) -> None:
+    counts = [0, 0]
+    probe = SocketProbe(discard, counts)
+    probe.install()
+    try:
+        established(server)
+        probe.count_alone()
+        established(server)
+    finally:
+        probe.uninstall()
+    assert (counts[BEGUN], counts[DONE]) == (1, 1)
+    assert probe.opens == 2
