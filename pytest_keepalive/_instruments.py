@@ -195,6 +195,7 @@ class Instruments:
         self._handle_forks()
 
     def _install(self) -> None:
+        from pytest_keepalive._probes._accepting import AcceptProbe
         from pytest_keepalive._probes._socket import SocketProbe
         from pytest_keepalive._probes._uvloop import UvloopProbe
 
@@ -205,7 +206,8 @@ class Instruments:
         natives = _make_native_probes(sink) if self._kernel else []
         # Behind the others, since it wraps what they have wrapped, and is taken away first.
         libuv = UvloopProbe(sink, row.counts(1) if row else None)
-        ours = *_make_probes(sink, self._sockets), libuv
+        accepting = [AcceptProbe()] if row or self._crowded else []
+        ours = *_make_probes(sink, self._sockets), libuv, *accepting
         self._probes = [*ours, *natives, *self.make_more(sink)]
         self._openers += [self._sockets, *(p for p in self._probes if isinstance(p, Opener))]
         self._imports = ImportWatch()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from threading import RLock
 from time import perf_counter
 
+from pytest_keepalive._arrivals import prove
 from pytest_keepalive._blind_spots import BlindSpot, Sight
 from pytest_keepalive._collector import paused_collector
 from pytest_keepalive._events import Event, Stated
@@ -172,7 +173,8 @@ class Window:
                 if self._cached is None or self._blind_spots != blind_spots:
                     self._blind_spots = blind_spots
                     span = self._started_at, perf_counter()
-                    self._cached = complete(recording_of(self.ledger, *span, blind_spots))
+                    recording = prove(recording_of(self.ledger, *span, blind_spots))
+                    self._cached = complete(recording)
             return self._cached
 
     def close(self) -> Recording:

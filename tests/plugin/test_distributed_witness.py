@@ -103,6 +103,15 @@ def test_it_would_if_the_workers_did_not_count_for_each_other(workspace: pytest.
     result.stdout.fnmatch_lines(["*opened that no observer saw (pycurl); *"])
 
 
+@pytest.mark.parametrize("conftest", ["", ELSEWHERE], ids=["here", "elsewhere"])
+def test_what_escapes_in_one_worker_fails_the_test_that_it_escaped_in(
+    workspace: pytest.Pytester, conftest: str
+) -> None:
+    result = run(workspace, True, "blind", conftest)
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["*gw0*", "*opened that no observer saw (pycurl); *"])
+
+
 def test_what_a_child_opens_fails_the_test_that_started_it(workspace: pytest.Pytester) -> None:
     result = run(workspace, False, "child")
     result.assert_outcomes(passed=3, failed=1)
