@@ -17,7 +17,7 @@ TINY = ("--rounds=1", "--requests=5", "--tests=2", "--connections=20", "--socket
 def test_it_prints_every_figure_with_its_limit() -> None:
     command = (sys.executable, "-m", "tests.benchmark", *TINY)
     lines = subprocess.check_output(command, cwd=ROOT, encoding="utf-8").splitlines()
-    watch = 6 + bool(shutil.which("strace")) if sys.platform == "linux" else 0
+    watch = 7 + bool(shutil.which("strace")) if sys.platform == "linux" else 0
     assert len(lines) == 1 + 2 + len(CLIENTS) + 2 + watch
     assert all("≤" in line for line in lines[1:])
 

@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator
 from statistics import median
 from tempfile import NamedTemporaryFile
 
+from pytest_keepalive._blind_spots import Sight
+from pytest_keepalive._lookout import Lookout
+from pytest_keepalive._watch._board import Board, Row
 from pytest_keepalive._watch._process_watch import watch_this_process
 from pytest_keepalive._watch._run_watched import run_watched
 from pytest_keepalive._watch._sock_diag import SockDiag
@@ -78,6 +81,23 @@ def witness(port: int, times: int) -> float:
     return (time.perf_counter() - began) / times * _MICRO
 
 
+def witness_of_a_worker(port: int, times: int) -> float:
+    """Time the same where four workers count their connects for each other."""
+    board = Board()
+    rows = [Row(seat) for seat in (board.admit() for _ in range(4)) if seat is not None]
+    for row in rows:
+        row.tell(suspect=False)
+    reader = Lookout(_see, rows[0])
+    began = time.perf_counter()
+    for _ in range(times):
+        reader.blind_spots_since(reader.look())
+    return (time.perf_counter() - began) / times * _MICRO
+
+
+def _see(witnessed: int | None) -> Sight:
+    return Sight(witnessed, 0, native_clients(), children_figure())
+
+
 def snapshot(port: int, times: int) -> float:
     """Give how long a snapshot of sockets takes by netlink, as a part of what psutil takes."""
     import psutil
@@ -103,7 +123,16 @@ def _open_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
 
 
 _WORKS: dict[str, Callable[[int, int], float]] = {
-    work.__name__: work for work in (connects, requests, cheapest, installing, witness, snapshot)
+    work.__name__: work
+    for work in (
+        connects,
+        requests,
+        cheapest,
+        installing,
+        witness,
+        witness_of_a_worker,
+        snapshot,
+    )
 }
 
 
@@ -130,6 +159,8 @@ def watch_figures(port: int, rounds: int, times: int, sockets: int) -> Iterator[
     yield Figure("installing the watch", starts, 50, "ms")
     looks = [_bare(_command("witness", port, times)) for _ in range(rounds)]
     yield Figure("the witness, a window", looks, 50, "us")
+    looks = [_bare(_command("witness_of_a_worker", port, times)) for _ in range(rounds)]
+    yield Figure("the witness, a window of a worker", looks, 50, "us")
     shares = [_bare(_command("snapshot", port, sockets)) for _ in range(rounds)]
     yield Figure(f"a snapshot of {sockets} sockets, of psutil's", shares, 0.25)
 
