@@ -4,6 +4,7 @@ Rules
 1. What a server of this process accepted, and nobody saw being opened, was opened for a test of
    this process.
 2. The kernel's count bounds it all the same: an arrival alone is no blind spot.
+3. What this package connects for others, as a relay, was opened by nobody else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from pytest_keepalive._events import Outcome
 from pytest_keepalive._origin import Address
+from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._recording import Recording
 
 
@@ -35,7 +37,9 @@ def prove(recording: Recording) -> Recording:
     module = sys.modules.get("pytest_keepalive._probes._accepting")
     if module is None or all(spot.certain for spot in recording.blind_spots):
         return recording
-    return with_arrivals(recording, tuple(module.arrivals))
+    relayed = own_connects.ends()
+    arrived = (each for each in tuple(module.arrivals) if each.peer not in relayed)
+    return with_arrivals(recording, arrived)
 
 
 def with_arrivals(recording: Recording, arrived: Iterable[Arrived]) -> Recording:

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_keepalive._blind_spots import Sight
 from pytest_keepalive._events import Doubted, Sink, Trouble
+from pytest_keepalive._opens import Counting
 from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._probes._imports import ImportWatch
-from pytest_keepalive._probes._opens import Counting
 from pytest_keepalive._probes._patch import SeamGone
 from pytest_keepalive._recorder import Recorder, Window
 
@@ -228,6 +228,8 @@ class Instruments:
             row: Where; ``None`` when nothing can be told of them.
         """
         self._row, self._crowded = row, row is None
+        if row is not None:
+            own_connects.count_in(row.counts(2))
 
     def _begin_kernel(self) -> None:
         from pytest_keepalive._watch._observer import OBSERVER, KernelObserver
@@ -308,6 +310,7 @@ class Instruments:
     def _start_afresh(self) -> None:
         self._lock = RLock()
         self._row, self._crowded = None, self._crowded or self._row is not None
+        own_connects.count_alone()
         if self._users:
             self._lookout.go_alone()
             for opener in self._openers:

@@ -16,6 +16,9 @@ from threading import Lock, get_native_id
 from time import perf_counter
 from typing import Any
 
+from pytest_keepalive._opens import BEGUN, Counting
+from pytest_keepalive._origin import Address, address_of
+
 # More than are made between two looks at the kernel.
 _REMEMBERED = 4096
 
@@ -27,25 +30,23 @@ class OwnConnect:
         thread: Who made it, as ``threading.get_native_id`` gives it.
         called_at: When connect was called, in seconds.
         returned_at: When it had returned, in seconds; infinite while it has not.
+        local: Its own end; ``None`` while it has none.
     """
 
-    __slots__ = ("called_at", "returned_at", "thread")
+    __slots__ = ("called_at", "local", "returned_at", "thread")
 
     def __init__(self) -> None:
         self.thread = get_native_id()
         self.called_at = perf_counter()
         self.returned_at = math.inf
+        self.local: Address | None = None
 
 
-class OwnConnects:
-    """What this process has connected for others.
-
-    Attributes:
-        opens: How many of them succeeded: the kernel counted these as active opens.
-    """
+class OwnConnects(Counting):
+    """What this process has connected for others."""
 
     def __init__(self) -> None:
-        self.opens = 0
+        super().__init__()
         self._lock = Lock()
         self._made: deque[OwnConnect] = deque(maxlen=_REMEMBERED)
 
@@ -57,12 +58,24 @@ class OwnConnects:
         """
         own = OwnConnect()
         self._made.append(own)
+        with self._lock:
+            self._counts[BEGUN] += 1
+        sent = False
         try:
             sock.connect(address)
-            with self._lock:
-                self.opens += 1
+            sent, own.local = True, address_of(sock.getsockname())
+        except (ConnectionError, TimeoutError):
+            # Somebody refused it, or let it wait.
+            sent = True
+            raise
         finally:
             own.returned_at = perf_counter()
+            with self._lock:
+                self.count_ended(sent)
+
+    def ends(self) -> set[Address | None]:
+        """Give the ends of this process of what it connected."""
+        return {own.local for own in tuple(self._made)}
 
     def include(self, thread: int, at: float) -> bool:
         """Tell whether a connect is one of these.

@@ -11,6 +11,8 @@ from pytest_keepalive._events import Outcome
 from pytest_keepalive._probes import _accepting
 from pytest_keepalive._probes._accepting import Arrival
 from pytest_keepalive._recording import Recording
+from pytest_keepalive._server import KeepaliveServer
+from pytest_keepalive._server._upstream import connect_upstream
 
 from . import facts
 
@@ -55,6 +57,16 @@ def test_an_attempt_whose_own_end_nobody_saw_may_be_what_came() -> None:
         )
         found = with_arrivals(more, [Arrival(facts.local(50001), 2.0)]).blind_spots
         assert found[0].certain is certain
+
+
+def test_what_a_relay_of_this_package_connected_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, server: KeepaliveServer
+) -> None:
+    relayed = connect_upstream(server.host, server.port)
+    arrival = Arrival(relayed.getsockname(), 2.0)
+    relayed.close()
+    monkeypatch.setattr(_accepting, "arrivals", [arrival])
+    assert prove(recording()).blind_spots == (PERHAPS,)
 
 
 def test_an_arrival_alone_is_no_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent
 MOST_LINES = 400
 
 # Facts: what every observer may know, besides its own package.
-FACTS = {"_events", "_origin", "_call_site", "_own_connects", "_unfolding"}
+FACTS = {"_events", "_origin", "_call_site", "_opens", "_own_connects", "_unfolding"}
 OBSERVERS = {"_probes", "_watch", "_tap", "_server", "_transports"}
 # Modules of an observer that are shared with another one.
 SHARED = {("_transports", "_probes")}

@@ -40,10 +40,10 @@ from pytest_keepalive._events import (
     new_event,
     next_number,
 )
+from pytest_keepalive._opens import BEGUN, DONE, Counting, Counts
 from pytest_keepalive._origin import Address, Pair, address_of
 from pytest_keepalive._probes._connect_outcome import name_of_error, outcome_of, was_sent
 from pytest_keepalive._probes._open_socket import OpenSocket, closed, established
-from pytest_keepalive._probes._opens import BEGUN, DONE, Counting, Counts
 from pytest_keepalive._probes._patch import Patches, observing
 from pytest_keepalive._probes._resolved_names import ResolvedNames, is_plain
 from pytest_keepalive._probes._tcp_info import raw_tcp_info, read_tcp_info

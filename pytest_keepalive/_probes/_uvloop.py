@@ -28,8 +28,8 @@ from typing import Any
 
 from pytest_keepalive._call_site import find_call_site
 from pytest_keepalive._events import Attempted, Closed, Outcome, Sink, discard, new_number
+from pytest_keepalive._opens import BEGUN, Counting, Counts
 from pytest_keepalive._origin import Pair, pair_of
-from pytest_keepalive._probes._opens import BEGUN, Counting, Counts
 from pytest_keepalive._probes._patch import Patches, SeamGone, observing
 from pytest_keepalive._probes._tcp_info import TcpInfo, closed_with, read_tcp_info
 

@@ -3,7 +3,7 @@
 Rules
 1. A worker writes to its own row alone, and every number is stored at once.
 2. Whoever reads the kernel's count reads what is done before it, and what is begun behind it: what
-   the kernel had counted for the workers lies between the two (see ``_probes/_opens``).
+   the kernel had counted for the workers lies between the two (see ``_opens``).
 3. The memory has no name that could stay behind. It is reached through the process that made it,
    and a token tells it from what has that address on another machine.
 """
@@ -19,8 +19,8 @@ from pytest_keepalive._watch._facts import Neighbours
 from pytest_keepalive._watch._witness import reaped, reaped_by, running
 
 ROWS = 1024
-# What connects in a worker: Python's sockets, and libuv.
-LANES = 2
+# What connects in a worker: Python's sockets, libuv, and the relays of this package.
+LANES = 3
 _TOKEN_BYTES = 16
 _HANDED_OUT = _TOKEN_BYTES // 8
 _BEGUN = _HANDED_OUT + 1

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_keepalive._events import discard
-from pytest_keepalive._probes._opens import BEGUN, DONE
+from pytest_keepalive._opens import BEGUN, DONE
+from pytest_keepalive._own_connects import OwnConnects
 from pytest_keepalive._probes._socket import SocketProbe
 from pytest_keepalive._server import KeepaliveServer
 
@@ -91,6 +92,30 @@ def test_a_connect_that_could_not_be_stated_is_the_witnesses_to_count(
     finally:
         probe.uninstall()
     assert counts == [0, 0]
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_what_a_relay_connects_is_counted_in_the_place_that_it_is_given(
+    server: KeepaliveServer, listening: bool
+) -> None:
+    relays, counts = OwnConnects(), [5, 5]
+    with socket.socket() as sock:
+        relays.connect(sock, (server.host, server.port))
+    relays.count_in(counts)
+    with socket.socket() as bound, socket.socket() as sock:
+        bound.bind(("127.0.0.1", 0))
+        address = (server.host, server.port) if listening else bound.getsockname()
+        with contextlib.suppress(ConnectionRefusedError):
+            relays.connect(sock, address)
+    assert counts == [6, 6]
+    assert relays.opens == 2
+
+
+def test_a_relay_counts_nothing_that_was_not_sent() -> None:
+    relays = OwnConnects()
+    with socket.socket() as sock, pytest.raises(TypeError):
+        relays.connect(sock, "nonsense")
+    assert relays.opens == 0
 
 
 def test_a_forked_child_counts_elsewhere(server: KeepaliveServer) -> None:

@@ -1,4 +1,4 @@
-"""The count of a probe's connects, which may lie in memory that other processes read.
+"""The count of the connects that somebody makes or sees, where other processes may read it.
 
 Rules
 1. A connect is begun before the system call, and done behind it: the kernel counts it in between.
@@ -21,13 +21,13 @@ class Counts(Protocol):
 
 
 class Counting:
-    """What a probe is that counts connects.
+    """What counts connects.
 
     Args:
         counts: Where; by default, where nobody else reads.
     """
 
-    def __init__(self, counts: Counts | None) -> None:
+    def __init__(self, counts: Counts | None = None) -> None:
         self._counts = counts or [0, 0]
         self._before = self._counts[BEGUN]
 
@@ -46,6 +46,15 @@ class Counting:
             self._counts[DONE] += 1
         else:
             self._counts[BEGUN] -= 1
+
+    def count_in(self, counts: Counts) -> None:
+        """Count on in another place.
+
+        Args:
+            counts: Where.
+        """
+        self._before = counts[BEGUN] - self.opens
+        self._counts = counts
 
     def count_alone(self) -> None:
         """Leave the place to the parent, in a forked child, and count on elsewhere."""
