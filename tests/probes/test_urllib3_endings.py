@@ -126,7 +126,7 @@ def test_a_body_that_does_not_come_in_time_fails_its_exchange(
 ) -> None:
     server.reply("/", body=BODY, stall=1000)
     with measure() as seen:
-        response = pool.request("GET", server.url, timeout=0.05, preload_content=False)
+        response = pool.request("GET", server.url, timeout=0.5, preload_content=False)
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):
             response.read()
     assert last(seen).ending is Ending.FAILED
