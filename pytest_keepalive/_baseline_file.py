@@ -4,11 +4,12 @@ Rules
 1. A baseline that somebody relies on and that is not there is an error, not an empty one.
 2. Only tests that passed say what a test does.
 3. A file that would stay the same is not written.
+4. Of updates at the same time none is lost: each one reads, merges and writes under a lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_keepalive._baseline import (
@@ -19,6 +20,7 @@ from pytest_keepalive._baseline import (
 )
 from pytest_keepalive._baseline_text import parse_baseline, render_baseline
 from pytest_keepalive._connection import count_of
+from pytest_keepalive._file_lock import held_lock
 from pytest_keepalive._report_file import UnusableFile, check_replaceable, read_file, replace_file
 from pytest_keepalive._summary import Figures, RunSummary
 
@@ -93,31 +95,27 @@ class BaselineFile:
         """
         if self.text is None and not summary.tests:
             return [f"no test ran, and {self.shown} was not made"]
-        # Another run may have brought other tests up to date in the meantime.
-        self.load(updating=True)
         seen = {
             test: [run.origins for run in runs]
             for test, runs in summary.by_test()
             if all(run.outcome == "passed" for run in runs)
         }
+        with held_lock(self.path):
+            said = self._take_over(seen, gone)
+        return [*said, *_left_out(summary, seen)]
+
+    def _take_over(
+        self, seen: Mapping[str, Iterable[Mapping[str, Figures]]], gone: set[str]
+    ) -> list[str]:
+        # Another run may have brought other tests up to date in the meantime.
+        self.load(updating=True)
         made, changes = update(self.baseline, seen, sorted(gone & self.baseline.tests.keys()))
-        text = render_baseline(made)
-        said = [f"{self.shown} is up to date"]
-        if self.text is None or made.tests != self.baseline.tests:
-            replace_file(self.path, [text])
-            said = _listed(f"{self.shown} was written", list(changes)) or [
-                f"{self.shown} was written: no test used a connection"
-            ]
-        kept = sum(test not in seen for test, _ in summary.by_test())
-        if kept:
-            said.append(f"{count_of(kept, 'test')} did not pass, and changed nothing there")
-        inexact = sum(not each.exact for each in summary.tests.values())
-        if inexact:
-            said.append(
-                f"in {count_of(inexact, 'test')} connections were opened that no observer saw, "
-                "and that are not in the figures"
-            )
-        return said
+        if self.text is not None and made.tests == self.baseline.tests:
+            return [f"{self.shown} is up to date"]
+        replace_file(self.path, [render_baseline(made)], durable=True)
+        return _listed(f"{self.shown} was written", list(changes)) or [
+            f"{self.shown} was written: no test used a connection"
+        ]
 
     def _better(self, summary: RunSummary) -> list[str]:
         better: list[str] = []
@@ -134,6 +132,21 @@ class BaselineFile:
             for test, runs in summary.by_test()
             if test not in self.baseline.tests and runs[-1].origins
         }
+
+
+def _left_out(summary: RunSummary, seen: Container[str]) -> list[str]:
+    """Say what is not in the figures of a run, in lines."""
+    said = []
+    kept = sum(test not in seen for test, _ in summary.by_test())
+    if kept:
+        said.append(f"{count_of(kept, 'test')} did not pass, and changed nothing there")
+    inexact = sum(not each.exact for each in summary.tests.values())
+    if inexact:
+        said.append(
+            f"in {count_of(inexact, 'test')} connections were opened that no observer saw, "
+            "and that are not in the figures"
+        )
+    return said
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 Rules
 1. What was there stays until the new text is on the disk: it is written beside, then renamed.
-2. Who may not write a file cannot replace it either, though renaming would let him.
-3. A device or a pipe is no file that could be replaced: it is written to.
+2. A name that leads to a new text leads to all of it, after a loss of power too, where asked for.
+3. Who may not write a file cannot replace it either, though renaming would let him.
+4. A device or a pipe is no file that could be replaced: it is written to.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def read_file(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise UnusableFile(path, _reason(error)) from None
+        raise UnusableFile(path, reason_of(error)) from None
 
 
 def check_writable(path: Path) -> None:
@@ -57,7 +58,7 @@ def check_writable(path: Path) -> None:
     except FileNotFoundError:
         return _check_folder(path)
     except OSError as error:
-        raise UnusableFile(path, _reason(error)) from None
+        raise UnusableFile(path, reason_of(error)) from None
     if stat.S_ISDIR(mode):
         raise UnusableFile(path, "is a folder")
     # The superuser may write everything; the file says all the same that it is not to be.
@@ -93,12 +94,13 @@ def check_distinct(paths: Iterable[Path]) -> None:
         targets.add(target)
 
 
-def replace_file(path: Path, chunks: Iterable[str]) -> None:
+def replace_file(path: Path, chunks: Iterable[str], durable: bool = False) -> None:
     """Write a file beside the old one, and put it in its place.
 
     Args:
         path: Its folder is made where it is missing.
         chunks: The text, in parts.
+        durable: Whether the disk is waited for (rule 2): for what cannot be made again.
 
     Raises:
         UnusableFile: It cannot be written; what was there is unchanged.
@@ -110,9 +112,9 @@ def replace_file(path: Path, chunks: Iterable[str]) -> None:
             return _write(target, chunks)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".keepalive-{token_hex(8)}")
-        _write_beside(beside, target, chunks)
+        _write_beside(beside, target, chunks, durable)
     except OSError as error:
-        raise UnusableFile(path, _reason(error)) from None
+        raise UnusableFile(path, reason_of(error)) from None
 
 
 def append_to(path: Path, text: str) -> None:
@@ -125,24 +127,39 @@ def append_to(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise UnusableFile(path, _reason(error)) from None
+        raise UnusableFile(path, reason_of(error)) from None
 
 
-def _write_beside(beside: Path, target: Path, chunks: Iterable[str]) -> None:
+def _write_beside(beside: Path, target: Path, chunks: Iterable[str], durable: bool) -> None:
     try:
-        _write(beside, chunks, "x")
+        _write(beside, chunks, "x", durable)
         if target.exists():
             beside.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(beside, target)
+        if durable:
+            _sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
 
 
-def _write(path: Path, chunks: Iterable[str], mode: str = "w") -> None:
+def _write(path: Path, chunks: Iterable[str], mode: str = "w", durable: bool = False) -> None:
     with path.open(mode, encoding="utf-8", newline="\n") as file:
         file.writelines(chunks)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not every system opens a folder; the file is whole by now, under its old name or its new one.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _check_folder(path: Path) -> None:
@@ -156,7 +173,8 @@ def _check_folder(path: Path) -> None:
         raise UnusableFile(path, f"the folder {folder} is read-only")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Say why a file could not be read or written, as a phrase."""
     if isinstance(error, UnicodeDecodeError):
         return "is not UTF-8 text"
     return (getattr(error, "strerror", None) or str(error)).lower()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,40 @@ def test_a_test_that_makes_no_connection_is_reason_enough_for_a_baseline(tmp_pat
     run.add("a.py::test_idle", TestSummary("a.py::test_idle"))
     assert file_at(path).save(run, set()) == ["b.json was written: no test used a connection"]
     assert entries(path) == set()
+
+
+def test_a_full_disk_and_a_read_only_folder_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    path = folder / "b.json"
+    file_at(path).save(run_of("a.py::test_old"), set())
+    before, file = path.read_bytes(), file_at(path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UnusableFile, match=r"b\.json: no space left on device"):
+        file.save(run_of("a.py::test_new"), set())
+    if sys.platform != "win32":
+        folder.chmod(0o555)
+        with pytest.raises(UnusableFile, match=r"b\.json: .*(is read-only|permission denied)"):
+            file.save(run_of("a.py::test_new"), set())
+    assert path.read_bytes() == before
+    assert list(folder.iterdir()) == [path]
+
+
+def test_the_disk_has_the_whole_baseline_before_its_name_leads_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "b.json", []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append((path.exists(), os.fstat(descriptor).st_size > 0))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    file_at(path).save(run_of("a.py::test_one"), set())
+    assert synced[0] == (False, True)
