@@ -30,7 +30,10 @@ def parse_baseline(text: str, name: str) -> Baseline:
     conflict = _CONFLICT.search(text)
     if conflict:
         number = text.count("\n", 0, conflict.start()) + 1
-        raise ValueError(f"line {number} is a conflict marker; resolve the merge first")
+        raise ValueError(
+            f"line {number} is a conflict marker; resolve the merge first: "
+            "keep what each side added"
+        )
     try:
         data = json.loads(text, object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
