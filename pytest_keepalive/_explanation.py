@@ -4,6 +4,7 @@ Rules
 1. A failure tells them in its account and in its evidence: those of the recording that was asked
    about last are remembered, and the recording is not kept alive for it.
 2. Beyond some number, explaining takes longer than anybody reads.
+3. A single connection has nothing to explain: most tests make one, and load no diagnosis for it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import weakref
 from typing import TYPE_CHECKING
 
 from pytest_keepalive._collector import paused_collector
+from pytest_keepalive._connection import Tally
 from pytest_keepalive._recording import Recording
 
 if TYPE_CHECKING:
-    from pytest_keepalive._connection import Tally
     from pytest_keepalive._diagnosis import Finding
 
 MOST_EXPLAINED = 10_000
+_FEWEST = 2
 
 
 class Explanation:
@@ -48,6 +50,8 @@ def findings_of(recording: Recording) -> Tally[Finding]:
     Args:
         recording: Any.
     """
+    if len(recording.connections) < _FEWEST:
+        return Tally()
     latest = Explanation.latest
     if latest is None or not latest.is_of(recording):
         latest = Explanation.latest = Explanation(recording)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class Figures(NamedTuple):
 
     def plus(self, other: Figures) -> Figures:
         """Add up."""
-        return Figures(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        connections, exchanges, reused, opened = self
+        return Figures(
+            connections + other[0], exchanges + other[1], reused + other[2], opened + other[3]
+        )
 
 
 class Waste(NamedTuple):
@@ -295,6 +299,9 @@ def broken_of(
         findings: Of the same test; the line that most of them name is the one to look at.
         place: Of the test, for when there is none.
     """
+    promises = tuple(violations)
+    if not promises:
+        return ()
     blamed = Counter(
         (each.call_site, f"{each.cause}: {each.remedy}".rstrip(": "))
         for each in findings
@@ -305,7 +312,7 @@ def broken_of(
     if blamed and blamed[0][0][0] is not None:
         (site, why), _ = blamed[0]
         path, line = site.below(root), site.line
-    return tuple(Broken(str(each.broken), each.sentence, path, line, why) for each in violations)
+    return tuple(Broken(str(each.broken), each.sentence, path, line, why) for each in promises)
 
 
 def _waste(finding: Finding) -> Waste:
@@ -331,5 +338,4 @@ def _summed(pairs: Iterable[tuple[str, Figures]]) -> dict[str, Figures]:
 
 
 def _sum_of(figures: Iterable[Figures]) -> Figures:
-    columns = list(zip(*figures, strict=True))
-    return Figures(*map(sum, columns)) if columns else Figures()
+    return reduce(Figures.plus, figures, Figures())

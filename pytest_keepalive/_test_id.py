@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
@@ -16,19 +18,25 @@ def node_of(item: pytest.Item) -> str:
     Of a file outside the root, as of a second project, pytest's id tells only where it is below
     the argument of the command line: two of them may share it. Here it is seen from the root.
     """
-    root = item.config.rootpath
-    if item.path.is_relative_to(root):
-        return item.nodeid
-    try:
-        file = os.path.relpath(item.path, root).replace(os.sep, "/")
-    except ValueError:
-        return item.nodeid  # It is on another drive.
-    return "".join((file, *item.nodeid.partition("::")[1:]))
+    file = _file_outside(item.config.rootpath, item.path)
+    return item.nodeid if file is None else "".join((file, *item.nodeid.partition("::")[1:]))
 
 
 def steady_id(item: pytest.Item) -> str:
     """Give the id of a test: its node id without what other plugins add to it."""
     return _without_repetition(item, _without_group(item, node_of(item)))
+
+
+# Asked several times of each test, and a file has many.
+@lru_cache(maxsize=256)
+def _file_outside(root: Path, path: Path) -> str | None:
+    """Give the way from the root to a file that is not below it, where there is one."""
+    if path.is_relative_to(root):
+        return None
+    try:
+        return os.path.relpath(path, root).replace(os.sep, "/")
+    except ValueError:
+        return None  # It is on another drive.
 
 
 def _without_group(item: pytest.Item, node: str) -> str:

@@ -28,11 +28,12 @@ SCHEMA = "keepalive.schema.json"
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 # A level that packs what repeats, and hardly costs anything.
 _LEVEL = 1
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def dumps(data: Any) -> str:
     """Write plain data as JSON (rule 3)."""
-    return json.dumps(data, separators=(",", ":")).translate(_UNSAFE)
+    return _ENCODER.encode(data).translate(_UNSAFE)
 
 
 def pack(details: Mapping[str, Any]) -> str:
