@@ -12,13 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmark.clients import CLIENTS, ratios_of
+from tests.benchmark.collected import controller_cost
 from tests.benchmark.crowd import bytes_each, seconds_to_report
+from tests.benchmark.distributed import WORKERS, distributed_ratios
 from tests.benchmark.empty_suite import import_costs, suite_ratios
 from tests.benchmark.figure import Figure
 from tests.benchmark.origin import running_origin
 
 _LIMITS = {"http.client": 1.08, "aiohttp": 1.08, "connect": 1.3}
 _LIMIT = 1.05
+# Two runs of workers take a minute, where others take seconds.
+_SHARE_OF_LONG_ROUNDS = 4
 
 
 def main() -> None:
@@ -27,7 +31,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=31, help="pairs of each ratio")
     parser.add_argument("--requests", type=int, default=300, help="in each half of a pair")
     parser.add_argument("--tests", type=int, default=1000, help="in the empty suite")
-    parser.add_argument("--connections", type=int, default=100_000, help="in one test")
+    parser.add_argument("--connections", type=int, default=100_000, help="in one test, or a run")
+    parser.add_argument("--reported", type=int, default=10_000, help="tests of a run with reports")
+    parser.add_argument("--spread", type=int, default=2000, help="tests that workers share")
     parser.add_argument("--sockets", type=int, default=10_000, help="open for a snapshot")
     parser.add_argument("--only", nargs="+", choices=(*_PARTS,), default=[*_PARTS])
     given = parser.parse_args()
@@ -61,6 +67,18 @@ def _crowd(given: argparse.Namespace) -> Iterator[Figure]:
         yield Figure(f"to the report of {count} connections", [seconds], 2, "s")
 
 
+def _reports(given: argparse.Namespace) -> Iterator[Figure]:
+    tests, connections = given.reported, given.connections
+    seconds, mebibytes = controller_cost(tests, connections)
+    yield Figure(f"all reports of {tests} tests, CPU", [seconds], 3, "s")
+    yield Figure(f"memory for {connections} connections of them", [mebibytes], 200, "MiB")
+    rounds = max(1, given.rounds // _SHARE_OF_LONG_ROUNDS)
+    with running_origin() as port, TemporaryDirectory() as folder:
+        walls, cpus = distributed_ratios(Path(folder), port, rounds, given.spread)
+    yield Figure(f"{given.spread} tests, -n {WORKERS}, with reports", walls, _LIMIT)
+    yield Figure(f"{given.spread} tests, -n {WORKERS}, with reports, CPU", cpus, _LIMIT)
+
+
 def _watch(given: argparse.Namespace) -> Iterator[Figure]:
     if sys.platform != "linux":
         return
@@ -70,7 +88,13 @@ def _watch(given: argparse.Namespace) -> Iterator[Figure]:
         yield from watch_figures(port, given.rounds, given.requests, given.sockets)
 
 
-_PARTS = {"suite": _suite, "clients": _clients, "crowd": _crowd, "watch": _watch}
+_PARTS = {
+    "suite": _suite,
+    "clients": _clients,
+    "crowd": _crowd,
+    "reports": _reports,
+    "watch": _watch,
+}
 
 if __name__ == "__main__":
     main()

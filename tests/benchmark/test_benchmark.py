@@ -12,13 +12,14 @@ from tests.benchmark.figure import Figure, ratios
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--rounds=1", "--requests=5", "--tests=2", "--connections=20", "--sockets=20")
+FEW = ("--reported=2", "--spread=2")
 
 
 def test_it_prints_every_figure_with_its_limit() -> None:
-    command = (sys.executable, "-m", "tests.benchmark", *TINY)
+    command = (sys.executable, "-m", "tests.benchmark", *TINY, *FEW)
     lines = subprocess.check_output(command, cwd=ROOT, encoding="utf-8").splitlines()
     watch = 7 + bool(shutil.which("strace")) if sys.platform == "linux" else 0
-    assert len(lines) == 1 + 2 + len(CLIENTS) + 2 + watch
+    assert len(lines) == 1 + 2 + len(CLIENTS) + 2 + 4 + watch
     assert all("≤" in line for line in lines[1:])
 
 
