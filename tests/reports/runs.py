@@ -13,7 +13,7 @@ from pytest_keepalive._recording import Recording
 from pytest_keepalive._summary import Place, RunSummary, TestSummary
 from pytest_keepalive._verdict import violations_of
 
-from ..facts import connection, exchange, recording
+from ..facts import connection, exchange, opened, recording
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m`|%0A::error::"
 API = Origin("https", "api.example.com", 443)
@@ -50,6 +50,17 @@ def small_run() -> ReportedRun:
     run.add(HOSTILE, recording(connection(0, hostile, client=EVIL, close_reason=EVIL)))
     run.add(SILENT, recording())
     return run
+
+
+def large_run() -> ReportedRun:
+    """Make a run of 10,000 tests with 100,000 connections."""
+    one = ReportedRun()
+    one.add("test", opened(10))
+    large = ReportedRun()
+    for number in range(10_000):
+        large.summary.add(f"test_{number}", one.summary.tests["test"])
+        large.details[f"test_{number}"] = one.details["test"]
+    return large
 
 
 def _made_for_a_call(index: int) -> Connection:

@@ -20,7 +20,7 @@ from pytest_keepalive._summary import RunSummary
 
 from .. import facts
 from ..facts import opened
-from .runs import EVIL, HOSTILE, SILENT, THRIFTY, WASTEFUL, ReportedRun, small_run
+from .runs import EVIL, HOSTILE, SILENT, THRIFTY, WASTEFUL, ReportedRun, large_run, small_run
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -122,16 +122,6 @@ def test_ten_thousand_connections_travel_in_a_small_text() -> None:
 
 def test_a_run_without_tests_is_a_report() -> None:
     assert json.loads("".join(json_report(RunSummary(), {}, "1.0")))["tests"] == []
-
-
-def large_run() -> ReportedRun:
-    one = ReportedRun()
-    one.add("test", opened(10))
-    large = ReportedRun()
-    for number in range(10_000):
-        large.summary.add(f"test_{number}", one.summary.tests["test"])
-        large.details[f"test_{number}"] = one.details["test"]
-    return large
 
 
 @pytest.mark.parametrize("report", [json_report, html_report], ids=["json", "html"])

@@ -21,7 +21,7 @@ from pytest_keepalive._summary import RunSummary
 from ..diagnosis.story import Story
 from ..diagnosis.test_in_use import long_one
 from ..facts import attempted, connection, exchange, opened, recording
-from .runs import HOSTILE, THRIFTY, WASTEFUL, small_run
+from .runs import HOSTILE, THRIFTY, WASTEFUL, large_run, small_run
 
 webdriver = pytest.importorskip("selenium.webdriver")
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -193,6 +193,20 @@ def test_a_run_without_tests_is_a_page(driver: Any, tmp_path: Path) -> None:
     assert Tab(driver).text("one") == "No test was measured."
 
 
+def test_a_run_of_a_hundred_thousand_connections_opens_in_two_seconds(
+    driver: Any, tmp_path: Path
+) -> None:
+    large = large_run()
+    path = tmp_path / "report.html"
+    replace_file(path, html_report(large.summary, large.details, "1.0"))
+    driver.get(path.as_uri())
+    tab = Tab(driver)
+    tab.until("document.querySelector('#lanes .row')")
+    assert "connections\n100,000" in tab.text("total")
+    assert tab.ask("performance.getEntriesByType('paint')[0].startTime") < 2000
+    assert tab.ask("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
+
+
 def test_it_is_used_by_keyboard(tab: Tab) -> None:
     tab.shows(WASTEFUL)
     tab.press("tests", "\ue015")
@@ -276,6 +290,18 @@ def test_what_became_of_a_test_is_in_sight_in_a_narrow_window(tab: Tab) -> None:
     tab.choose(test="test_long")
     right = "document.querySelector('.test .bad').getBoundingClientRect().right"
     assert 0 < tab.ask(right) < 200
+
+
+def test_the_exchanges_of_a_connection_fit_into_a_narrow_window(tab: Tab) -> None:
+    sizes = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    tab.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
+    tab.choose(test="thrifty")
+    tab.shows(THRIFTY)
+    tab.until("document.querySelector('#lane tbody tr')")
+    assert tab.ask("document.querySelector('#lane td.url').innerText") == "GET /"
+    assert tab.ask("document.querySelector('#lane td.url div').title") == "https://api.example.com/"
+    room = "document.querySelector('#lane .scroll')"
+    assert tab.ask(f"{room}.scrollWidth <= {room}.clientWidth")
 
 
 @pytest.mark.parametrize("width", [1280, 400])
