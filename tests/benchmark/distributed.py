@@ -75,8 +75,10 @@ def _pair(folder: Path, number: int) -> tuple[Cost, Cost]:
 def _cost_of(folder: Path, options: tuple[str, ...]) -> Cost:
     spread = ("-p", "xdist.plugin", "-n", str(WORKERS))
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *spread, *options)
-    # No other plugin may hide what this one costs.
+    # No other plugin may hide what this one costs; and what is compiled is kept, or each worker
+    # compiles all of it again, and a short run measures little else.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began, before = time.perf_counter(), _children()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     return Cost(time.perf_counter() - began, _children() - before)
