@@ -21,7 +21,7 @@ from pytest_keepalive._events import Ending, Sink, next_number
 from pytest_keepalive._probes._course import withdraw_course
 from pytest_keepalive._probes._httpcore_adoption import Adoption
 from pytest_keepalive._probes._httpcore_connections import Known, UnderWay
-from pytest_keepalive._probes._httpcore_course import read_course
+from pytest_keepalive._probes._httpcore_course import flattened, read_course
 from pytest_keepalive._probes._httpcore_state import (
     COMPLETE,
     OVER,
@@ -57,7 +57,7 @@ class SingleExchanges:
             return None
         site = known.sites.find()
         worker = running_task() if known.has_tasks else get_ident()
-        sent = request.method, request.url.target, known.prefix, request.headers
+        sent = request.method, request.url.target, known.prefix, flattened(request.headers)
         course = [read_course, 0, (next_number(), known.pair, at, *sent, site, worker)]
         exchange = course, id(request)
         if known.under_way.setdefault(0, exchange) is exchange:
@@ -73,7 +73,7 @@ class SingleExchanges:
         if known.under_way.get(0) is not exchange:
             self._put_right(known, exchange)
         course = exchange[0]
-        came = at, response.status, response.extensions["http_version"], response.headers
+        came = at, response.status, response.extensions["http_version"], flattened(response.headers)
         course.append((*came, course[2][3], not known.answered))
         known.last, known.answered = course, True
 

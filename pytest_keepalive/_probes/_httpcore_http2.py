@@ -17,7 +17,7 @@ from typing import Any
 from pytest_keepalive._call_site import find_call_site
 from pytest_keepalive._events import ClosedBy, CloseTrigger, Sink, next_number
 from pytest_keepalive._probes._httpcore_adoption import Adoption
-from pytest_keepalive._probes._httpcore_course import read_course
+from pytest_keepalive._probes._httpcore_course import flattened, read_course
 from pytest_keepalive._probes._httpcore_state import (
     COMPLETE,
     breakage_of,
@@ -51,7 +51,7 @@ class Streams:
         if known.pair is None or known.closed:
             return
         worker = running_task() if known.has_tasks else get_ident()
-        sent = request.method, request.url.target, known.prefix, request.headers
+        sent = request.method, request.url.target, known.prefix, flattened(request.headers)
         # What finds sites quickly is for one thread at a time.
         asked = next_number(), known.pair, at, *sent, find_call_site(3), worker
         course = [read_course, 0, asked]
@@ -66,7 +66,7 @@ class Streams:
         if known is None or not exchange:
             return
         course, is_first = exchange[0], not known.answered
-        came = at, response.status, extensions["http_version"], response.headers
+        came = at, response.status, extensions["http_version"], flattened(response.headers)
         course.append((*came, request.method, is_first))
         known.last, known.answered = course, True
 
