@@ -34,6 +34,7 @@ class Arrived(Protocol):
 
 def prove(recording: Recording) -> Recording:
     """Make certain what the servers of this process prove."""
+    # It is loaded where it was installed, and there is nothing to ask elsewhere.
     module = sys.modules.get("pytest_keepalive._probes._accepting")
     if module is None or all(spot.certain for spot in recording.blind_spots):
         return recording

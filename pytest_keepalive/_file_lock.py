@@ -67,19 +67,18 @@ def _take(lock: Path, deadline: float) -> int | None:
             return descriptor
         if time.monotonic() >= deadline:
             return None
+        # To wait in the system for a lock cannot be given up after a time.
         time.sleep(_PAUSE)
 
 
 def _try_to_take(lock: Path) -> int | None:
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor, taken = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), False
     try:
-        if _locked(descriptor) and _is_still(lock, descriptor):
-            return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+        taken = _locked(descriptor) and _is_still(lock, descriptor)
+    finally:
+        if not taken:
+            os.close(descriptor)
+    return descriptor if taken else None
 
 
 def _is_still(lock: Path, descriptor: int) -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_keepalive._blind_spots import Sight
 from pytest_keepalive._events import Doubted, Sink, Trouble
-from pytest_keepalive._opens import Counting
+from pytest_keepalive._opens import LIBUV, RELAYS, SOCKETS, Counting
 from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._probes._imports import ImportWatch
 from pytest_keepalive._probes._patch import SeamGone
@@ -33,7 +33,7 @@ from pytest_keepalive._recorder import Recorder, Window
 
 if TYPE_CHECKING:
     from pytest_keepalive._probes._socket import SocketProbe
-    from pytest_keepalive._watch._board import Row
+    from pytest_keepalive._watch._count_table import Row
     from pytest_keepalive._watch._observer import KernelObserver
 
 _UNPATCHED = Trouble(
@@ -168,7 +168,7 @@ class Instruments:
             self._users -= 1
             if self._users == 0:
                 self.transports.close()
-                self._lookout.close()
+                self._readings.close()
 
     def open_window(self) -> Window:
         """Begin a window, for somebody who has called ``acquire``."""
@@ -181,11 +181,11 @@ class Instruments:
         return window
 
     def _begin(self) -> None:
-        from pytest_keepalive._lookout import Lookout
+        from pytest_keepalive._readings import Readings
         from pytest_keepalive._transports._sink import TransportSink
 
-        self._lookout = lookout = Lookout(self._see, self._row, self._crowded)
-        self.recorder = Recorder(self._settle, lookout.look, lookout.blind_spots_since)
+        self._readings = readings = Readings(self._see, self._row, self._crowded)
+        self.recorder = Recorder(self._settle, readings.look, readings.blind_spots_since)
         self.transports = TransportSink(self.recorder.sink, lambda: self.installed)
         self.programs = ProgramOpens()
         self._openers: list[Opener] = [self.transports, self.programs]
@@ -201,11 +201,11 @@ class Instruments:
 
         sink = self._kernel.pass_on if self._kernel else self.recorder.sink
         row = self._row
-        self._sockets = SocketProbe(sink, row.counts(0) if row else None)
+        self._sockets = SocketProbe(sink, row.counts(SOCKETS) if row else None)
         self._sockets.install()
         natives = _make_native_probes(sink) if self._kernel else []
         # Behind the others, since it wraps what they have wrapped, and is taken away first.
-        libuv = UvloopProbe(sink, row.counts(1) if row else None)
+        libuv = UvloopProbe(sink, row.counts(LIBUV) if row else None)
         accepting = [AcceptProbe()] if row or self._crowded else []
         ours = *_make_probes(sink, self._sockets), libuv, *accepting
         self._probes = [*ours, *natives, *self.make_more(sink)]
@@ -229,7 +229,7 @@ class Instruments:
         """
         self._row, self._crowded = row, row is None
         if row is not None:
-            own_connects.count_in(row.counts(2))
+            own_connects.count_in(row.counts(RELAYS))
 
     def _begin_kernel(self) -> None:
         from pytest_keepalive._watch._observer import OBSERVER, KernelObserver
@@ -312,7 +312,7 @@ class Instruments:
         self._row, self._crowded = None, self._crowded or self._row is not None
         own_connects.count_alone()
         if self._users:
-            self._lookout.go_alone()
+            self._readings.go_alone()
             for opener in self._openers:
                 if isinstance(opener, Counting):
                     opener.count_alone()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Protocol
 
 BEGUN, DONE = 0, 1
+# What connects in a process: Python's sockets, libuv, and the relays of this package.
+LANES = SOCKETS, LIBUV, RELAYS = range(3)
 
 
 class Counts(Protocol):

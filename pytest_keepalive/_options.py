@@ -97,8 +97,18 @@ def is_worker(config: pytest.Config) -> bool:
 
 def given_baseline(config: pytest.Config) -> list[Any] | None:
     """Give the baseline that this process was handed by another one (pytest-xdist)."""
-    given: list[Any] | None = getattr(config, "workerinput", {}).get(BASELINE_INPUT)
+    given: list[Any] | None = handed_over(config, BASELINE_INPUT)
     return given
+
+
+def handed_over(config: pytest.Config, name: str) -> Any:
+    """Give what this process was handed by another one (pytest-xdist), ``None`` for nothing.
+
+    Args:
+        config: Of this process.
+        name: Under which it was put into ``workerinput``.
+    """
+    return getattr(config, "workerinput", {}).get(name)
 
 
 def measures_everything(config: pytest.Config) -> bool:

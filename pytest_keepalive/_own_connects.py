@@ -63,7 +63,8 @@ class OwnConnects(Counting):
         sent = False
         try:
             sock.connect(address)
-            sent, own.local = True, address_of(sock.getsockname())
+            sent = True
+            own.local = address_of(sock.getsockname())
         except (ConnectionError, TimeoutError):
             # Somebody refused it, or let it wait.
             sent = True

@@ -255,7 +255,7 @@ def begin(session: pytest.Session, settings: Settings) -> None:
 
 
 def _worker_begins(session: pytest.Session) -> Baseline | None:
-    from pytest_keepalive._crew import join
+    from pytest_keepalive._workers import join
 
     join(session.config)
     text, shown, updating = given_baseline(session.config) or (None, "", False)

@@ -66,8 +66,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Have what workers see collected, and give them what they need for it."""
     if not node.config.stash[settings_key].off:
-        from pytest_keepalive._crew import admit
         from pytest_keepalive._run_report import report_of
+        from pytest_keepalive._workers import admit
 
         report_of(node.config).equip(node.workerinput)
         admit(node)

@@ -36,12 +36,16 @@ def another_process_that_holds(path: Path) -> subprocess.Popen[str]:
 
 def test_only_one_holds_the_lock_and_nothing_is_left_of_it(tmp_path: Path) -> None:
     path, inside, most = tmp_path / "new" / "b.json", [0], [0]
+    changed = threading.Condition()
 
     def hold() -> None:
-        for _ in range(20):
-            with held_lock(path):
+        for _ in range(5):
+            with held_lock(path), changed:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
+                changed.notify_all()
+                # Whoever could come in has the time to.
+                changed.wait_for(lambda: inside[0] > 1, timeout=0.02)
                 inside[0] -= 1
 
     threads = [threading.Thread(target=hold) for _ in range(4)]

@@ -24,7 +24,7 @@ SHARED = {("_transports", "_probes")}
 FACING_PYTEST = {
     "plugin",
     "_collected",
-    "_crew",
+    "_workers",
     "_fixtures",
     "_hooks",
     "_latecomers",

@@ -102,10 +102,20 @@ def observing(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, *args)
         except Exception as error:
-            self.sink(Trouble(self.client, f"its probe failed with {error!r}"))
+            tell_trouble(self, error)
             return None
 
     return guarded
+
+
+def tell_trouble(probe: Any, error: Exception) -> None:
+    """State that an observation failed; the program goes on as it would without it.
+
+    Args:
+        probe: Has ``client`` and ``sink``.
+        error: What went wrong.
+    """
+    probe.sink(Trouble(probe.client, f"its probe failed with {error!r}"))
 
 
 def _dressed(wrapper: Any, present: Any) -> Any:

@@ -35,7 +35,6 @@ from pytest_keepalive._events import (
     Outcome,
     Settled,
     Sink,
-    Trouble,
     discard,
     new_event,
     next_number,
@@ -44,7 +43,7 @@ from pytest_keepalive._opens import BEGUN, DONE, Counting, Counts
 from pytest_keepalive._origin import Address, Pair, address_of
 from pytest_keepalive._probes._connect_outcome import name_of_error, outcome_of, was_sent
 from pytest_keepalive._probes._open_socket import OpenSocket, closed, established
-from pytest_keepalive._probes._patch import Patches, observing
+from pytest_keepalive._probes._patch import Patches, observing, tell_trouble
 from pytest_keepalive._probes._resolved_names import ResolvedNames, is_plain
 from pytest_keepalive._probes._tcp_info import raw_tcp_info, read_tcp_info
 
@@ -133,11 +132,7 @@ class SocketProbe(Counting):
 
     def _connect(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def connect(sock: Any, address: Any) -> Any:
-            entry = None
-            try:
-                entry = self._begin(sock)
-            except Exception as error:
-                self._in_trouble(error)
+            entry = self._begin(sock)
             if entry is None:
                 return original(sock, address)
             started_at = perf_counter()
@@ -156,11 +151,7 @@ class SocketProbe(Counting):
 
     def _connect_ex(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def connect_ex(sock: Any, address: Any) -> Any:
-            entry = None
-            try:
-                entry = self._begin(sock)
-            except Exception as error:
-                self._in_trouble(error)
+            entry = self._begin(sock)
             if entry is None:
                 return original(sock, address)
             started_at = perf_counter()
@@ -212,22 +203,18 @@ class SocketProbe(Counting):
                         seen = perf_counter(), raw_tcp_info(sock), entry.first_to_close
                         self.sink((closed, entry.ends, *seen))
             except Exception as error:
-                self._in_trouble(error)
+                tell_trouble(self, error)
             return original(sock, *args, **kwargs) if args or kwargs else original(sock)
 
         return close
 
     # What they do.
 
-    def _in_trouble(self, error: Exception) -> None:
-        """Say that the probe failed; the program goes on as it would without it."""
-        self.sink(Trouble(self.client, f"its probe failed with {error!r}"))
-
     def _lost(self, entry: OpenSocket, error: Exception) -> None:
         """Leave a connection to the witness, which counts what the probe could not see."""
         self.count_ended(sent=False)
         self._open.pop(entry.descriptor, None)
-        self._in_trouble(error)
+        tell_trouble(self, error)
 
     @observing
     def _ending(self, sock: Any) -> None:
@@ -237,6 +224,7 @@ class SocketProbe(Counting):
             info = read_tcp_info(sock)
             entry.first_to_close = info.first_to_close if info else None
 
+    @observing
     def _begin(self, sock: Any) -> OpenSocket | None:
         """Give the entry of a new attempt, or ``None`` when there is nothing to state."""
         if _family(sock) not in _INTERNET or _type(sock) & _TYPE_BITS != _STREAM:
@@ -375,7 +363,7 @@ class SocketProbe(Counting):
 
 def _caller_of_connect() -> str:
     try:
-        return sys._getframe(3).f_code.co_name
+        return sys._getframe(4).f_code.co_name
     except ValueError:
         # A thread or a greenlet may begin with connect itself.
         return ""

@@ -17,8 +17,8 @@ from statistics import median
 from tempfile import NamedTemporaryFile
 
 from pytest_keepalive._blind_spots import Sight
-from pytest_keepalive._lookout import Lookout
-from pytest_keepalive._watch._board import Board, Row
+from pytest_keepalive._readings import Readings
+from pytest_keepalive._watch._count_table import CountTable, Row
 from pytest_keepalive._watch._process_watch import watch_this_process
 from pytest_keepalive._watch._run_watched import run_watched
 from pytest_keepalive._watch._sock_diag import SockDiag
@@ -83,11 +83,11 @@ def witness(port: int, times: int) -> float:
 
 def witness_of_a_worker(port: int, times: int) -> float:
     """Time the same where four workers count their connects for each other."""
-    board = Board()
-    rows = [Row(seat) for seat in (board.admit() for _ in range(4)) if seat is not None]
+    table = CountTable()
+    rows = [Row(address) for address in (table.admit() for _ in range(4)) if address is not None]
     for row in rows:
         row.tell(suspect=False)
-    reader = Lookout(_see, rows[0])
+    reader = Readings(_see, rows[0])
     began = time.perf_counter()
     for _ in range(times):
         reader.blind_spots_since(reader.look())

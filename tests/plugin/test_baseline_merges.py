@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from ..watch.needs import tool
 from .conftest import Run
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
 SUITE = """
 @pytest.mark.parametrize("name", "abcdefghij")
 def test_of(keepalive_server, name):
@@ -74,6 +73,7 @@ class Repository:
 def repository(
     pytester: pytest.Pytester, suite: Run, monkeypatch: pytest.MonkeyPatch
 ) -> Repository:
+    tool("git", "apt-get install git")
     for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     return Repository(pytester.path, suite)

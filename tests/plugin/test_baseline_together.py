@@ -17,17 +17,17 @@ MANY = 3000
 FIGURES = {"http://127.0.0.1:*": {"connections": 1, "exchanges": 1, "reused": 0}}
 SHARDS = ("one", "two", "three")
 ROUNDS = 3
-# They all end at the same moment.
-TOGETHER = """
-import os, time
-from pathlib import Path
+# Each says that it is about to end, and ends when it is told to.
+READY = "ready to end\n"
+TOGETHER = f"""
+import sys
 import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish():
-    Path(f"ready-{os.environ['SHARD']}").touch()
-    while len(list(Path().glob("ready-*"))) < int(os.environ["SHARDS"]):
-        time.sleep(0.001)
+    sys.stdout.write({READY!r})
+    sys.stdout.flush()
+    sys.stdin.readline()
 """
 
 
@@ -39,27 +39,52 @@ def project(pytester: pytest.Pytester) -> Path:
     return pytester.path
 
 
-def start(project: Path, shard: str, shards: int) -> Popen[str]:
+def start(project: Path, shard: str) -> Popen[str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
-    ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "SHARD": shard, "SHARDS": str(shards)}
-    root = str(Path(__file__).parents[2])
-    options = ("-p", "pytest_keepalive.plugin", "-p", "no:cacheprovider", "--keepalive-update")
+    ours = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    options = (
+        "-s",
+        "-p",
+        "pytest_keepalive.plugin",
+        "-p",
+        "no:cacheprovider",
+        "--keepalive-update",
+    )
     return Popen(
         (sys.executable, "-m", "pytest", *options, f"test_{shard}.py"),
         cwd=project,
-        env={**plain, **ours, "PYTHONPATH": root},
+        env={**plain, **ours},
+        stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,
         encoding="utf-8",
     )
 
 
-def update_together(project: Path, shards: tuple[str, ...]) -> None:
-    for ready in project.glob("ready-*"):
-        ready.unlink()
-    processes = [start(project, shard, len(shards)) for shard in shards]
+def end_together(processes: list[Popen[str]]) -> list[str]:
+    """Have runs end at the same moment, and give what each of them said."""
+    begun = [output_until_ready(process) for process in processes]
     for process in processes:
-        output, _ = process.communicate(timeout=60)
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=60)[0] for process in processes]
+    return [first + last for first, last in zip(begun, ended, strict=True)]
+
+
+def output_until_ready(process: Popen[str]) -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    # A run that fails early says nothing more.
+    while not lines or (lines[-1] and not lines[-1].endswith(READY)):
+        lines.append(process.stdout.readline())
+    return "".join(lines)
+
+
+def update_together(project: Path, shards: tuple[str, ...]) -> None:
+    processes = [start(project, shard) for shard in shards]
+    outputs = end_together(processes)
+    for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output
 
 
@@ -99,8 +124,8 @@ def test_what_took_the_place_of_the_baseline_while_the_tests_ran_is_left_alone(
         f"def test_one(keepalive_server):\n    get(keepalive_server)\n"
         f"    b = Path('.keepalive.json')\n    {act}\n"
     )
-    process = start(project, "one", 1)
-    output, _ = process.communicate(timeout=60)
+    process = start(project, "one")
+    (output,) = end_together([process])
     baseline = project / ".keepalive.json"
     assert process.returncode == pytest.ExitCode.USAGE_ERROR
     assert f"keepalive: {baseline}: " in output

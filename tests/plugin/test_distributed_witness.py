@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,21 +16,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux coun
 # Each of two workers runs both tests: the first waits until the other has begun, too, and the
 # second is measured for as long as the one beside it.
 SUITE = """
-import os, pathlib, subprocess, sys, time, types
+import os, pathlib, subprocess, sys, types
 import _socket
 from clients import *
 
 ROOT = pathlib.Path(__file__).parent
 CONNECT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))).close()"
 WORKER = os.environ["PYTEST_XDIST_WORKER"]
-OTHER = {"gw0": "gw1", "gw1": "gw0"}[WORKER]
 
 def meet(where):
-    (ROOT / f"{WORKER}.{where}").touch()
-    deadline = time.monotonic() + 60
-    while not (ROOT / f"{OTHER}.{where}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    # Neither end of a pipe is open before the other one is.
+    (ROOT / where).open("rb" if WORKER == "gw0" else "wb").close()
 
 def blind(server):
     client = _socket.socket()
@@ -65,13 +62,13 @@ def test_beside(keepalive_server):
 """
 # Without what they tell each other, a worker takes the connects of the other for its own.
 DEAF = """
-from pytest_keepalive import _crew
-_crew.join = lambda config: None
+from pytest_keepalive import _workers
+_workers.join = lambda config: None
 """
 # As on another machine.
 ELSEWHERE = """
-from pytest_keepalive._watch._board import Board
-Board.admit = lambda board: None
+from pytest_keepalive._watch._count_table import CountTable
+CountTable.admit = lambda table: None
 """
 
 
@@ -87,6 +84,8 @@ def run(
     workspace: pytest.Pytester, native: bool, escape: str, conftest: str = ""
 ) -> pytest.RunResult:
     workspace.makeconftest(conftest)
+    for where in ("begin", "inside", "end"):
+        os.mkfifo(workspace.path / where)
     workspace.makepyfile(test_suite=SUITE.replace("...", f"{native}, {escape}"))
     plugins = ("-p", "pytest_keepalive.plugin", "-p", "xdist.plugin")
     options = ("--keepalive-strict", "-n2", "--dist=each")

@@ -13,8 +13,9 @@ import pytest
 from pytest_keepalive._events import discard
 from pytest_keepalive._opens import BEGUN, DONE
 from pytest_keepalive._own_connects import OwnConnects
-from pytest_keepalive._probes._socket import SocketProbe
 from pytest_keepalive._server import KeepaliveServer
+
+from .socket_probes import installed
 
 Connecting = Callable[[KeepaliveServer], object]
 
@@ -47,11 +48,21 @@ def established(server: KeepaliveServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("connect", "counted"),
-    [(established, 1), (refused, 1), (under_way, 1), (never_sent, 0), (connected_before, 0)],
+    ("connect", "counted", "accepted"),
+    [
+        (established, 1, 1),
+        (refused, 1, 0),
+        (under_way, 1, 1),
+        (never_sent, 0, 0),
+        (connected_before, 0, 1),
+    ],
 )
 def test_a_connect_is_begun_before_the_system_call_and_done_behind_it(
-    server: KeepaliveServer, monkeypatch: pytest.MonkeyPatch, connect: Connecting, counted: int
+    server: KeepaliveServer,
+    monkeypatch: pytest.MonkeyPatch,
+    connect: Connecting,
+    counted: int,
+    accepted: int,
 ) -> None:
     counts, seen = [5, 5], []
 
@@ -66,12 +77,10 @@ def test_a_connect_is_begun_before_the_system_call_and_done_behind_it(
 
     spy("connect")
     spy("connect_ex")
-    probe = SocketProbe(discard, counts)
-    probe.install()
-    try:
+    with installed(discard, counts) as probe:
         connect(server)
-    finally:
-        probe.uninstall()
+    server.wait_for_connections(accepted)
+    assert server.accepted == accepted
     assert seen == [(6, 5)]
     assert counts == [5 + counted, 5 + counted]
     assert probe.opens == counted
@@ -85,12 +94,10 @@ def test_a_connect_that_could_not_be_stated_is_the_witnesses_to_count(
             raise ValueError(event)
 
     counts = [0, 0]
-    probe = SocketProbe(broken, counts)
-    probe.install()
-    try:
+    with installed(broken, counts):
         established(server)
-    finally:
-        probe.uninstall()
+    server.wait_for_connections(1)
+    assert server.accepted == 1
     assert counts == [0, 0]
 
 
@@ -107,6 +114,8 @@ def test_what_a_relay_connects_is_counted_in_the_place_that_it_is_given(
         address = (server.host, server.port) if listening else bound.getsockname()
         with contextlib.suppress(ConnectionRefusedError):
             relays.connect(sock, address)
+    server.wait_for_connections(1 + listening)
+    assert server.accepted == 1 + listening
     assert counts == [6, 6]
     assert relays.opens == 2
 
@@ -120,13 +129,11 @@ def test_a_relay_counts_nothing_that_was_not_sent() -> None:
 
 def test_a_forked_child_counts_elsewhere(server: KeepaliveServer) -> None:
     counts = [0, 0]
-    probe = SocketProbe(discard, counts)
-    probe.install()
-    try:
+    with installed(discard, counts) as probe:
         established(server)
         probe.count_alone()
         established(server)
-    finally:
-        probe.uninstall()
+    server.wait_for_connections(2)
+    assert server.accepted == 2
     assert (counts[BEGUN], counts[DONE]) == (1, 1)
     assert probe.opens == 2

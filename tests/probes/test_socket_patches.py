@@ -14,6 +14,7 @@ from pytest_keepalive._probes import _socket as socket_probe
 from pytest_keepalive._probes._socket import SocketProbe
 from pytest_keepalive._server import KeepaliveServer
 from tests.probes.agreement import agreed
+from tests.probes.socket_probes import installed
 from tests.probes.view import only
 from tests.probes.ways_to_connect import plainly
 from tests.sockets import address_of, connect
@@ -159,15 +160,11 @@ def test_what_a_guard_raises_in_the_probe_reaches_the_program_nowhere(
     server: KeepaliveServer, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     stated: list[Any] = []
-    probe = SocketProbe(stated.append)
-    probe.install()
-    try:
+    with installed(stated.append) as probe:
         monkeypatch.setattr(socket_probe, "_getsockname", _refuse)
         with socket.socket() as client:
             assert not getattr(client, way)(address_of(server))
             client.shutdown(socket.SHUT_RDWR)
-    finally:
-        probe.uninstall()
     server.wait_for_connections(1)
     assert server.accepted == 1
     assert [type(each) for each in stated] == [Trouble]
@@ -180,17 +177,13 @@ def test_a_guard_that_raises_before_and_after_a_connection_changes_nothing_of_it
     server: KeepaliveServer, monkeypatch: pytest.MonkeyPatch, asks: str
 ) -> None:
     stated: list[Any] = []
-    probe = SocketProbe(stated.append)
-    probe.install()
-    try:
+    with installed(stated.append):
         monkeypatch.setattr(socket_probe, asks, _refuse)
         client = socket.socket()
         client.connect(address_of(server))
         client.shutdown(socket.SHUT_RDWR)
         client.close()
         assert client.fileno() == -1
-    finally:
-        probe.uninstall()
     server.wait_for_connections(1)
     assert server.accepted == 1
     assert Trouble in [type(each) for each in stated]

@@ -60,11 +60,11 @@ def test_what_the_proxy_connects_is_accounted_for_and_no_clients(
     proxy: ConnectProxy, server: KeepaliveServer
 ) -> None:
     with measure() as seen:
-        before = instruments._lookout.look().attributed
+        before = instruments._readings.look().attributed
         with RawClient(proxy) as client:
             _tunnel(client, server)
             assert client.get().body == b"ok"
-        assert instruments._lookout.look().attributed == before + 2
+        assert instruments._readings.look().attributed == before + 2
     assert (seen.count, proxy.accepted, server.accepted) == (1, 1, 1)
 
 
@@ -73,6 +73,8 @@ def test_a_connect_of_the_proxy_is_told_by_its_thread_and_its_time(
 ) -> None:
     _tunnel(client, server)
     (own,) = tuple(own_connects._made)[-1:]
+    server.wait_for_connections(1)
+    assert own.local == server.connections[0].peer
     assert own.called_at < own.returned_at < perf_counter()
     assert own_connects.include(own.thread, own.called_at)
     assert not own_connects.include(own.thread, own.returned_at + 1e-6)

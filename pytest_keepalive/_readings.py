@@ -19,7 +19,7 @@ from pytest_keepalive._blind_spots import BlindSpot, Sight
 from pytest_keepalive._watch._witness import Witness
 
 if TYPE_CHECKING:
-    from pytest_keepalive._watch._board import Row
+    from pytest_keepalive._watch._count_table import Row
     from pytest_keepalive._watch._facts import Neighbours
 
 # By number: a test may stop the clock. What lies in between is in seconds.
@@ -27,7 +27,7 @@ _ATTEMPTS, _BETWEEN_ATTEMPTS = 20, 0.0001
 _DOUBTS, _BETWEEN_DOUBTS = 50, 0.001
 
 
-class Lookout:
+class Readings:
     """Takes the readings of this process.
 
     Args:

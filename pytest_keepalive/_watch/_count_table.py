@@ -15,23 +15,23 @@ import os
 import sys
 from typing import NamedTuple
 
+from pytest_keepalive._opens import LANES
 from pytest_keepalive._watch._facts import Neighbours
 from pytest_keepalive._watch._witness import reaped, reaped_by, running
 
 ROWS = 1024
-# What connects in a worker: Python's sockets, libuv, and the relays of this package.
-LANES = 3
+_LANES = len(LANES)
 _TOKEN_BYTES = 16
 _HANDED_OUT = _TOKEN_BYTES // 8
 _BEGUN = _HANDED_OUT + 1
-_DONE = _BEGUN + ROWS * LANES
-_SUSPECT = _DONE + ROWS * LANES
+_DONE = _BEGUN + ROWS * _LANES
+_SUSPECT = _DONE + ROWS * _LANES
 _REAPED = _SUSPECT + ROWS
 _PROCESS = _REAPED + ROWS
 _WORDS = _PROCESS + ROWS
 
 
-class Seat(NamedTuple):
+class RowAddress(NamedTuple):
     """What a worker is told, to find its row; plain data.
 
     Args:
@@ -45,7 +45,7 @@ class Seat(NamedTuple):
     row: int
 
 
-class Board:
+class CountTable:
     """The memory, in the process that has the workers.
 
     Raises:
@@ -60,7 +60,7 @@ class Board:
         os.pwrite(self._descriptor, os.urandom(_TOKEN_BYTES), 0)
         self._words = _map(self._descriptor)
 
-    def admit(self) -> Seat | None:
+    def admit(self) -> RowAddress | None:
         """Give a row away, ``None`` when there is none left."""
         row = self._words[_HANDED_OUT]
         if row == ROWS:
@@ -68,11 +68,11 @@ class Board:
         # Until it counts what it opens, it may have opened anything.
         self._words[_SUSPECT + row] = True
         self._words[_HANDED_OUT] = row + 1
-        return Seat(f"/proc/{os.getpid()}/fd/{self._descriptor}", _token(self._words), row)
+        return RowAddress(f"/proc/{os.getpid()}/fd/{self._descriptor}", _token(self._words), row)
 
     def dismiss(self, row: int) -> None:
         """Take the worker of a row for gone; what it counted stays."""
-        for lane in range(row * LANES, (row + 1) * LANES):
+        for lane in range(row * _LANES, (row + 1) * _LANES):
             # It may have crashed in the midst of a connect.
             self._words[_DONE + lane] = self._words[_BEGUN + lane]
         self._words[_SUSPECT + row] = self._words[_PROCESS + row] = 0
@@ -86,18 +86,18 @@ class Row:
     """What a worker writes, and what it reads of the others.
 
     Args:
-        seat: Where.
+        address: Where.
 
     Raises:
         OSError: The memory cannot be reached, or is another one.
     """
 
-    def __init__(self, seat: Seat) -> None:
-        self._words = _open(seat.path)
-        if _token(self._words) != seat.token:
-            raise OSError(f"{seat.path} is not what it was")
-        self._row = seat.row
-        self._words[_PROCESS + seat.row] = os.getpid()
+    def __init__(self, address: RowAddress) -> None:
+        self._words = _open(address.path)
+        if _token(self._words) != address.token:
+            raise OSError(f"{address.path} is not what it was")
+        self._row = address.row
+        self._words[_PROCESS + address.row] = os.getpid()
 
     @property
     def is_alone(self) -> bool:
@@ -105,8 +105,12 @@ class Row:
         return self._words[_HANDED_OUT] == 1
 
     def counts(self, lane: int) -> memoryview:
-        """Give the place for the counts of what connects: those begun, and those done."""
-        place, step = _BEGUN + self._row * LANES + lane, _DONE - _BEGUN
+        """Give the place for the counts of what connects: those begun, and those done.
+
+        Args:
+            lane: One of ``LANES``.
+        """
+        place, step = _BEGUN + self._row * _LANES + lane, _DONE - _BEGUN
         return self._words[place : place + 2 * step : step]
 
     def tell(self, suspect: bool) -> None:
@@ -120,12 +124,12 @@ class Row:
 
     def done(self) -> int:
         """Give how many connects of all workers the kernel must have counted."""
-        return sum(self._each(_DONE, LANES))
+        return sum(self._each(_DONE, _LANES))
 
     def begun(self) -> tuple[int, int]:
         """Give how many it may have counted, and how many of these are this worker's."""
-        counts, mine = self._each(_BEGUN, LANES), self._row * LANES
-        return sum(counts), sum(counts[mine : mine + LANES])
+        counts, mine = self._each(_BEGUN, _LANES), self._row * _LANES
+        return sum(counts), sum(counts[mine : mine + _LANES])
 
     def neighbours(self) -> Neighbours:
         """Give what can be told of the others now."""

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_keepalive import _lookout
+from pytest_keepalive import _readings
 from pytest_keepalive._blind_spots import BlindSpot, Sight
-from pytest_keepalive._lookout import Lookout
-from pytest_keepalive._watch._board import Board, Row
+from pytest_keepalive._readings import Readings
+from pytest_keepalive._watch._count_table import CountTable, Row
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts")
 BEGUN, DONE = 0, 1
@@ -27,30 +27,30 @@ class Machine(NamedTuple):
         mine: The count of the worker that is tested.
         others: The count of the other one.
         neighbour: The row of the other one.
-        lookout: Of the worker that is tested.
+        readings: Of the worker that is tested.
     """
 
     counted: list[int]
     mine: memoryview
     others: memoryview
     neighbour: Row
-    lookout: Lookout
+    readings: Readings
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    board = Board()
-    one, other = (Row(seat) for seat in (board.admit(), board.admit()) if seat is not None)
+    table = CountTable()
+    one, other = (Row(address) for address in (table.admit(), table.admit()) if address is not None)
     for row in (one, other):
         row.tell(suspect=False)
     counted, mine = [100], one.counts(0)
-    lookout = Lookout(lambda count: Sight(count, mine[BEGUN], ("pycurl",), 1), one)
-    monkeypatch.setattr(lookout._witness, "opens", lambda: counted[0])
+    readings = Readings(lambda count: Sight(count, mine[BEGUN], ("pycurl",), 1), one)
+    monkeypatch.setattr(readings._witness, "opens", lambda: counted[0])
     monkeypatch.delitem(sys.modules, "pytest_socket", raising=False)
-    monkeypatch.setattr(_lookout, "sleep", lambda seconds: None)
-    yield Machine(counted, mine, other.counts(0), other, lookout)
-    lookout.close()
-    board.close()
+    monkeypatch.setattr(_readings, "sleep", lambda seconds: None)
+    yield Machine(counted, mine, other.counts(0), other, readings)
+    readings.close()
+    table.close()
 
 
 def connect(counts: memoryview, counted: list[int]) -> None:
@@ -62,19 +62,19 @@ def connect(counts: memoryview, counted: list[int]) -> None:
 def meanwhile(monkeypatch: pytest.MonkeyPatch, *events: Callable[[], None]) -> None:
     """Let something happen in each pause of the one who reads."""
     left = list(events)
-    monkeypatch.setattr(_lookout, "sleep", lambda seconds: left.pop(0)() if left else None)
+    monkeypatch.setattr(_readings, "sleep", lambda seconds: left.pop(0)() if left else None)
 
 
 def test_what_another_worker_opens_is_no_blind_spot(machine: Machine) -> None:
-    start = machine.lookout.look()
+    start = machine.readings.look()
     connect(machine.others, machine.counted)
     connect(machine.mine, machine.counted)
-    assert machine.lookout.blind_spots_since(start) == ()
+    assert machine.readings.blind_spots_since(start) == ()
 
 
 def test_without_a_row_it_would_be_one(machine: Machine) -> None:
-    alone = Lookout(lambda count: Sight(count, machine.mine[BEGUN], ("pycurl",), 1))
-    alone._witness = machine.lookout._witness
+    alone = Readings(lambda count: Sight(count, machine.mine[BEGUN], ("pycurl",), 1))
+    alone._witness = machine.readings._witness
     start = alone.look()
     connect(machine.others, machine.counted)
     connect(machine.mine, machine.counted)
@@ -82,10 +82,10 @@ def test_without_a_row_it_would_be_one(machine: Machine) -> None:
 
 
 def test_what_nobody_counts_is_a_blind_spot(machine: Machine) -> None:
-    start = machine.lookout.look()
+    start = machine.readings.look()
     connect(machine.others, machine.counted)
     machine.counted[0] += 1
-    assert machine.lookout.blind_spots_since(start) == (SPOT,)
+    assert machine.readings.blind_spots_since(start) == (SPOT,)
 
 
 def test_a_window_begins_when_nobody_is_connecting(
@@ -100,26 +100,26 @@ def test_a_window_begins_when_nobody_is_connecting(
         machine.others[DONE] += 1
 
     meanwhile(monkeypatch, counts, returns)
-    start = machine.lookout.look()
+    start = machine.readings.look()
     assert (start.witnessed, start.doubtful) == (101, 0)
-    assert machine.lookout.blind_spots_since(start) == ()
+    assert machine.readings.blind_spots_since(start) == ()
 
 
 def test_a_window_begins_all_the_same_when_somebody_connects_all_the_time(
     machine: Machine,
 ) -> None:
     machine.others[BEGUN] += 1
-    start = machine.lookout.look()
+    start = machine.readings.look()
     assert start.doubtful == 1
     machine.counted[0] += 1
-    (spot,) = machine.lookout.blind_spots_since(start)
+    (spot,) = machine.readings.blind_spots_since(start)
     assert not spot.certain
 
 
 def test_what_is_counted_a_moment_later_was_seen(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = machine.lookout.look()
+    start = machine.readings.look()
     machine.counted[0] += 1
 
     def counts() -> None:
@@ -127,29 +127,29 @@ def test_what_is_counted_a_moment_later_was_seen(
         machine.others[DONE] += 1
 
     meanwhile(monkeypatch, *[lambda: None] * 10, counts)
-    assert machine.lookout.blind_spots_since(start) == ()
+    assert machine.readings.blind_spots_since(start) == ()
 
 
 def test_what_escapes_while_a_doubt_is_looked_into_is_not_added(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = machine.lookout.look()
+    start = machine.readings.look()
     machine.counted[0] += 1
 
     def escapes() -> None:
         machine.counted[0] += 1
 
     meanwhile(monkeypatch, escapes, escapes)
-    assert machine.lookout.blind_spots_since(start) == (SPOT,)
+    assert machine.readings.blind_spots_since(start) == (SPOT,)
 
 
 def test_what_another_worker_may_have_opened_unseen_is_no_certain_blind_spot(
     machine: Machine,
 ) -> None:
     machine.neighbour.tell(suspect=True)
-    start = machine.lookout.look()
+    start = machine.readings.look()
     machine.counted[0] += 1
-    (spot,) = machine.lookout.blind_spots_since(start)
+    (spot,) = machine.readings.blind_spots_since(start)
     assert not spot.certain
 
 
@@ -165,17 +165,17 @@ def test_what_another_worker_may_have_opened_unseen_is_no_certain_blind_spot(
 def test_others_hear_whether_this_worker_may_connect_uncounted(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, sight: Sight, suspect: bool
 ) -> None:
-    monkeypatch.setattr(machine.lookout, "_see", lambda count: sight)
-    machine.lookout.look()
+    monkeypatch.setattr(machine.readings, "_see", lambda count: sight)
+    machine.readings.look()
     assert machine.neighbour.neighbours().suspect is suspect
 
 
 def test_a_worker_that_is_unpatched_between_tests_may_connect_uncounted(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine.lookout, "_see", lambda count: Sight(0, 0, (), 1))
+    monkeypatch.setattr(machine.readings, "_see", lambda count: Sight(0, 0, (), 1))
     monkeypatch.setitem(sys.modules, "pytest_socket", types.ModuleType("pytest_socket"))
-    machine.lookout.look()
+    machine.readings.look()
     assert machine.neighbour.neighbours().suspect
 
 
@@ -183,19 +183,19 @@ def test_who_can_be_told_nothing_of_the_others_is_certain_of_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counted = [100]
-    lookout = Lookout(lambda count: Sight(count, 0, ("pycurl",), 1), crowded=True)
-    monkeypatch.setattr(lookout._witness, "opens", lambda: counted[0])
-    start = lookout.look()
+    readings = Readings(lambda count: Sight(count, 0, ("pycurl",), 1), crowded=True)
+    monkeypatch.setattr(readings._witness, "opens", lambda: counted[0])
+    start = readings.look()
     counted[0] += 1
-    (spot,) = lookout.blind_spots_since(start)
+    (spot,) = readings.blind_spots_since(start)
     assert not spot.certain
-    lookout.close()
+    readings.close()
 
 
 def test_a_forked_child_leaves_the_row_to_its_parent(machine: Machine) -> None:
-    machine.lookout.go_alone()
-    start = machine.lookout.look()
+    machine.readings.go_alone()
+    start = machine.readings.look()
     machine.counted[0] += 1
-    (spot,) = machine.lookout.blind_spots_since(start)
+    (spot,) = machine.readings.blind_spots_since(start)
     assert not spot.certain
     assert not machine.neighbour.neighbours().suspect

@@ -15,64 +15,65 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_keepalive._instruments import instruments
+from pytest_keepalive._options import handed_over
 
 if TYPE_CHECKING:
-    from pytest_keepalive._watch._board import Row
+    from pytest_keepalive._watch._count_table import Row
 
-_NAME = "keepalive-crew"
-_SEAT_INPUT = "keepalive_seat"
+_NAME = "keepalive-workers"
+_ROW_INPUT = "keepalive_row"
 
 
-class Crew:
+class Workers:
     """The hooks of the process that has the workers."""
 
     def __init__(self) -> None:
-        from pytest_keepalive._watch._board import Board
+        from pytest_keepalive._watch._count_table import CountTable
 
-        self._board = Board()
+        self._table = CountTable()
 
     def admit(self, node: Any) -> None:
         """Give a worker a row of its own, when it is on this machine."""
         spec = node.gateway.spec
         if spec.popen and not spec.via:
-            seat = self._board.admit()
-            node.workerinput[_SEAT_INPUT] = None if seat is None else list(seat)
+            address = self._table.admit()
+            node.workerinput[_ROW_INPUT] = None if address is None else list(address)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Let the others know that a worker is gone."""
-        seat = node.workerinput.get(_SEAT_INPUT)
-        if seat is not None:
-            self._board.dismiss(seat[-1])
+        address = node.workerinput.get(_ROW_INPUT)
+        if address is not None:
+            self._table.dismiss(address[-1])
 
     def pytest_unconfigure(self) -> None:
         """Let go of the memory."""
-        self._board.close()
+        self._table.close()
 
 
 def admit(node: Any) -> None:
     """Have a worker count its connects for the others, where that is possible."""
     manager = node.config.pluginmanager
-    crew = manager.get_plugin(_NAME)
+    workers = manager.get_plugin(_NAME)
     # Where the kernel counts nothing, there is nothing to compare with.
-    if crew is None and sys.platform == "linux":
+    if workers is None and sys.platform == "linux":
         with contextlib.suppress(OSError):
-            crew = Crew()
-            manager.register(crew, _NAME)
-    if crew is not None:
-        crew.admit(node)
+            workers = Workers()
+            manager.register(workers, _NAME)
+    if workers is not None:
+        workers.admit(node)
 
 
 def join(config: pytest.Config) -> None:
     """Count the connects of this process for the other workers, when it is one itself."""
     if sys.platform == "linux":
-        seat = config.workerinput.get(_SEAT_INPUT)  # type: ignore[attr-defined] # pytest-xdist's
-        instruments.join(None if seat is None else _row(seat))
+        address = handed_over(config, _ROW_INPUT)
+        instruments.join(None if address is None else _row(address))
 
 
-def _row(seat: list[Any]) -> Row | None:
-    from pytest_keepalive._watch._board import Row, Seat
+def _row(address: list[Any]) -> Row | None:
+    from pytest_keepalive._watch._count_table import Row, RowAddress
 
     with contextlib.suppress(OSError):
-        return Row(Seat(*seat))
+        return Row(RowAddress(*address))
     return None
