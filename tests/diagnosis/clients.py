@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import importlib.util
+import time
 import urllib.request
 from contextlib import suppress
 from io import BytesIO
@@ -16,8 +17,10 @@ import pytest
 from pytest_keepalive._server import KeepaliveServer
 from tests.diagnosis.drivers import (
     AsyncioDriver,
+    Body,
     Client,
     Driver,
+    Result,
     TrioDriver,
 )
 from tests.diagnosis.urllib3_clients import (
@@ -27,6 +30,9 @@ from tests.diagnosis.urllib3_clients import (
     RequestsDriver,
     Urllib3Driver,
 )
+
+# For the ends of TLS, in seconds; a server that is stalled answers none.
+_PATIENCE = 2.0
 
 # The standard library
 
@@ -266,12 +272,34 @@ class AiohttpClient(Client):
 class AiohttpDriver(AsyncioDriver):
     name = package = "aiohttp"
 
+    def run(self, body: Body[Result]) -> Result:
+        async def whole(driver: Driver) -> Result:
+            result = await body(driver)
+            # aiohttp waits for no end of TLS: that is the event loop's, which has to go on for it,
+            # and tells nobody when it has come.
+            until = time.monotonic() + _PATIENCE
+            while any(map(_is_open, _transports())) and time.monotonic() < until:
+                await asyncio.sleep(0.001)
+            return result
+
+        return super().run(whole)
+
     def trusting(self, server: KeepaliveServer) -> dict[str, Any]:
         return {"ssl": server.client_context()}
 
     def make(self, **settings: Any) -> Client:
         connector = self.module.TCPConnector(**settings)
         return AiohttpClient(self.module.ClientSession(connector=connector))
+
+
+def _transports() -> list[asyncio.Transport]:
+    """Give those of the running event loop, where it tells."""
+    known: Any = getattr(asyncio.get_running_loop(), "_transports", {})
+    return list(known.values())
+
+
+def _is_open(transport: asyncio.Transport) -> bool:
+    return bool(transport.get_extra_info("socket").fileno() != -1)
 
 
 DRIVERS: dict[str, Driver] = {

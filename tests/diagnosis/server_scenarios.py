@@ -55,9 +55,6 @@ async def an_answer_to_head_without_a_length(stage: Stage, cured: bool) -> None:
     client = stage.make()
     for _ in range(3):
         await client.send("HEAD", stage.url())
-    if stage.trusts:
-        # aiohttp waits for no end of TLS: that is the event loop's, which has to go on for it.
-        await stage.driver.pause(TICKS)
 
 
 @scenario(Cause.REQUEST_LIMIT, KEEPING, times=2, requests_per_connection=2)
