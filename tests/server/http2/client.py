@@ -10,7 +10,7 @@ import h2.events
 
 from pytest_keepalive._server import KeepaliveServer
 
-from .raw_client import RawClient
+from ..raw_client import RawClient
 
 Event = h2.events.Event
 
