@@ -361,8 +361,8 @@ has time.
 Course = list[Any]
 """An exchange under way, of a client whose every microsecond counts: a list that only grows.
 
-First stands who reads it, then how many of the facts behind these two were told; and then the
-facts, each one value, in the order in which they came to be true.
+First stands who reads it, then how many of its facts were told; then what was asked, the number
+of the exchange and when it began, in seconds; and then what else came to be true, each one value.
 """
 
 Stated = Event | Later | Course

@@ -147,16 +147,16 @@ class AiohttpProbe:
                     closing = self._announces_close and connector.force_close
                 else:
                     closing = said.lower() == "close"
-                asked = known.pair, at, request.method, request.url, known.sites.find(), closing
+                site, method, task = known.sites.find(), request.method, id(self._current_task())
                 expecting, has_body = self._expect_field in headers, request.body != b""
-                task = id(self._current_task())
-                known.course = course = [
-                    read_course,
-                    0,
-                    (next_number(), *asked, expecting, has_body, task),
-                ]
+                asked = known.pair, method, request.url, site, closing, expecting, has_body, task
+                if asked == known.asked:
+                    asked = known.asked
+                else:
+                    known.asked = asked
+                known.course = course = [read_course, 0, asked, next_number(), at]
                 known.started = known.answered = False
-                known.method, known.length = request.method, None
+                known.method, known.length = method, None
                 self.sink(course)
             except Exception as error:
                 self._trouble(error)
@@ -196,7 +196,7 @@ class AiohttpProbe:
                     self._state_more(known, course, response, connection)
                     return result
                 # Its last byte came with its head.
-                course.append((at, COMPLETE))
+                course.append(at)
                 known.idle_since, known.ending, known.course = at, COMPLETE, None
                 if known.reason is not None:
                     self._state_close(known, known.reason_kept_back())

@@ -7,8 +7,8 @@ from pytest_keepalive._probes._aiohttp_key import shown
 from pytest_keepalive._probes._course import Facts, reader_of
 
 
-def _requested(exchange: int, asked: Facts) -> Event:
-    _, pair, at, method, url, *rest = asked
+def _requested(exchange: int, at: float, asked: Facts) -> Event:
+    pair, method, url, *rest = asked
     return new_event(Requested, (exchange, pair, at, method, shown(url), *rest))
 
 

@@ -53,6 +53,7 @@ class Known:
 
     __slots__ = (
         "answered",
+        "asked",
         "at_end",
         "closing",
         "course",
@@ -96,6 +97,7 @@ class Known:
         self.error: str | None = None
         self.missing: int | None = None
         self.course: Course | None = None
+        self.asked: tuple[Any, ...] = ()
         self.method = ""
         self.started = self.answered = False
         self.length: int | None = None

@@ -3,8 +3,11 @@
 Rules
 1. While the client works only what cannot be asked later is taken down: what was sent, what was
    answered and when. What it means is read when somebody takes it in.
-2. A course has three facts: what was asked, what was answered and how it ended; each of the last
-   two may be missing, as ``None``. What was asked begins with the number of the exchange.
+2. A course has its beginning and two facts: what was answered, and how it ended. Each of these may
+   be missing, as ``None``; the end of one that is complete is its time alone.
+3. What is taken down lives as long as the test: memory that is not used again, and is visited by
+   the garbage collector. So what the exchanges of a connection have in common, most of what was
+   asked, is one object.
 """
 
 from __future__ import annotations
@@ -12,34 +15,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pytest_keepalive._events import Course, Ended, Ending, Event
+from pytest_keepalive._events import COMPLETE, Course, Ended, Ending, Event
 
 Reader = Callable[[Course], tuple[list[Event], bool]]
 Facts = tuple[Any, ...]
-Maker = Callable[[int, Facts], Event]
+Beginning = Callable[[int, float, Any], Event]
+"""Makes an event of the number of an exchange, its time in seconds, and what was asked."""
+Maker = Callable[[int, Any], Event]
 """Makes an event of the number of an exchange and one fact."""
+_BEGUN = 5
 
 
-def reader_of(requested: Maker, answered: Maker) -> Reader:
+def reader_of(requested: Beginning, answered: Maker) -> Reader:
     """Give what reads the courses of one client.
 
     Args:
         requested: Makes an event of what was asked.
         answered: Makes an event of what was answered.
     """
-    makers = requested, answered, _ended
+    makers = answered, _ended
 
     def read(course: Course) -> tuple[list[Event], bool]:
-        known, told = len(course) - 2, course[1]
-        new = [
-            makers[number](course[2][0], course[number + 2])
-            for number in range(told, known)
-            if course[number + 2] is not None
-        ]
-        course[1] = known
-        return new, known == len(makers)
+        _, told, asked, number, at, *facts = course
+        new = [] if told else [requested(number, at, asked)]
+        seen = max(told - 1, 0)
+        untold = zip(makers[seen:], facts[seen:], strict=False)
+        new += [make(number, fact) for make, fact in untold if fact is not None]
+        course[1] = 1 + len(facts)
+        return new, len(facts) == len(makers)
 
     return read
+
+
+def is_unanswered(course: Course) -> bool:
+    """Tell whether nothing but the beginning is known."""
+    return len(course) == _BEGUN
 
 
 def end_course(course: Course, facts: Facts | None) -> None:
@@ -50,7 +60,7 @@ def end_course(course: Course, facts: Facts | None) -> None:
         facts: When in seconds, how, by which error, and the bytes that are missing; ``None``
             where nobody saw it end.
     """
-    if len(course) == 3:
+    if is_unanswered(course):
         course.append(None)
     course.append(facts)
 
@@ -72,5 +82,5 @@ def _nothing(course: Course) -> tuple[list[Event], bool]:
     return [], True
 
 
-def _ended(exchange: int, facts: Facts) -> Event:
-    return Ended(exchange, *facts)
+def _ended(exchange: int, facts: Facts | float) -> Event:
+    return Ended(exchange, *(facts if isinstance(facts, tuple) else (facts, COMPLETE)))

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 from pytest_keepalive._call_site import CallSiteFinder, client_in_sight, find_call_site
 from pytest_keepalive._events import (
-    COMPLETE,
     UNSENT,
     Adopted,
     ClosedBy,
@@ -75,7 +74,7 @@ PairOf = Callable[[Any], "Pair | None"]
 class Known:
     """An ``HTTPConnection`` object and the socket it uses now."""
 
-    __slots__ = ("answered", "course", "pair", "prefix", "reference", "sites", "unsent")
+    __slots__ = ("answered", "asked", "course", "pair", "prefix", "reference", "sites", "unsent")
 
     def __init__(self, reference: weakref.ref[Any], pair: Pair, origin: Origin) -> None:
         self.reference = reference
@@ -84,7 +83,8 @@ class Known:
         self.sites = CallSiteFinder()
         self.course: Course | None = None
         self.answered = False
-        self.unsent: Asked | None = None
+        self.asked: Asked | None = None
+        self.unsent: tuple[Asked, float] | None = None
 
 
 class HttpClientProbe:
@@ -160,9 +160,12 @@ class HttpClientProbe:
                     if known is None:
                         return result
                 known.unsent = None
-                exchange, site, thread = next_number(), known.sites.find(), get_ident()
-                asked = exchange, known.pair, at, head, known.prefix, site, thread
-                known.course = course = [read_course, 0, asked]
+                asked = known.pair, known.prefix, known.sites.find(), get_ident(), head
+                if asked == known.asked:
+                    asked = known.asked
+                else:
+                    known.asked = asked
+                known.course = course = [read_course, 0, asked, next_number(), at]
                 self.sink(course)
             except Exception as error:
                 self._trouble(error)
@@ -197,7 +200,7 @@ class HttpClientProbe:
                 said = response.version, will_close, headers, length, response.chunked
                 course.append((at, status, *said))
                 if length == 0 or response.fp is None:
-                    course.append((at, COMPLETE))
+                    course.append(at)
                 else:
                     responses[id(response)] = course
             except Exception as error:
@@ -213,7 +216,7 @@ class HttpClientProbe:
             course = responses.pop(id(response), None)
             if course is not None:
                 if response.length == 0:
-                    course.append((perf_counter(), COMPLETE))
+                    course.append(perf_counter())
                 else:
                     self._let_go(response, course)
             return original(response)
@@ -239,18 +242,18 @@ class HttpClientProbe:
             known = self._adopt(connection, sock)
         if known is None:
             return
-        facts = known.pair, at, head, known.prefix, find_call_site(4), get_ident()
-        known.unsent = next_number(), *facts
-        self._begin(known, known.unsent)
+        asked = known.pair, known.prefix, find_call_site(4), get_ident(), head
+        known.unsent = asked, at
+        self._begin(known, asked, at)
         self._fail(known, UNSENT, error)
 
     def _sent_after_all(self, known: Known) -> Course | None:
         """Take a request that broke off, and is answered all the same, for an exchange."""
-        asked, known.unsent = known.unsent, None
-        return self._begin(known, (next_number(), *asked[1:])) if asked is not None else None
+        unsent, known.unsent = known.unsent, None
+        return self._begin(known, *unsent) if unsent is not None else None
 
-    def _begin(self, known: Known, asked: Asked) -> Course:
-        known.course = course = [read_course, 0, asked]
+    def _begin(self, known: Known, asked: Asked, at: float) -> Course:
+        known.course = course = [read_course, 0, asked, next_number(), at]
         self.sink(course)
         return course
 

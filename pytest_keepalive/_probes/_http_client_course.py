@@ -9,15 +9,15 @@ from pytest_keepalive._events import Answered, Event, Requested, new_event
 from pytest_keepalive._origin import Pair, without_secrets
 from pytest_keepalive._probes._course import Facts, reader_of
 
-Asked = tuple[int, Pair, float, bytes, str, "CallSite | None", int]
-"""Number, connection, time in seconds, head, origin, the user's line, and the thread."""
+Asked = tuple[Pair, str, "CallSite | None", int, bytes]
+"""Connection, origin, the user's line, the thread, and the head."""
 
 _VERSIONS = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1"}
 _PLAIN = False, False, False
 
 
-def _requested(exchange: int, asked: Facts) -> Event:
-    _, pair, at, head, prefix, site, worker = asked
+def _requested(exchange: int, at: float, asked: Asked) -> Event:
+    pair, prefix, site, worker, head = asked
     method, url, *said = _read_head(head, prefix)
     return new_event(Requested, (exchange, pair, at, method, url, site, *said, worker))
 

@@ -24,9 +24,9 @@ from pytest_keepalive._events import (
 )
 from pytest_keepalive._probes._httpcore_adoption import Adoption
 from pytest_keepalive._probes._httpcore_calls import (
-    calling,
     carried,
     followed,
+    made,
     noticed,
     sent,
     within,
@@ -35,9 +35,9 @@ from pytest_keepalive._probes._httpcore_connections import Connections, Known, P
 from pytest_keepalive._probes._httpcore_http1 import SingleExchanges
 from pytest_keepalive._probes._httpcore_http2 import Streams
 from pytest_keepalive._probes._httpcore_pool import Pools, closing, crowd_of
+from pytest_keepalive._probes._httpcore_stack import is_pools_doing
 from pytest_keepalive._probes._httpcore_state import (
     goaway_of,
-    is_pools_doing,
     trigger_behind,
     trigger_while_idle,
 )
@@ -86,8 +86,9 @@ class HttpcoreProbe:
     ) -> None:
         wrap, told = self._patches.wrap, (self._report, coroutine)
         pool = getattr(module, f"{prefix}ConnectionPool")
-        wrap(pool, handle, calling(self._pools, coroutine))
         wrap(pool, close, within(closing, coroutine))
+        for maker in (pool, *_proxies(module, prefix)):
+            wrap(maker, "create_connection", made(self._pools.note, self._report))
         connection, exchanges = getattr(module, f"{prefix}HTTP11Connection"), self._single
         wrap(connection, handle, carried(exchanges, *told))
         wrap(connection, "_response_closed", noticed(exchanges.let_go, *told))
@@ -131,7 +132,7 @@ class HttpcoreProbe:
         if not connection.is_idle() or (failed and getattr(connection, "_connection_error", False)):
             return trigger_behind(None if known.under_way else known.ended, known.last_head)
         idle = f"idle {at - known.ended_at:.1f} s" if known.ended_at else "idle"
-        pool = known.call[0] if known.call is not None else None
+        pool = known.pool
         alive = pool.reference() if pool is not None else None
         if pool is None or alive is None or not is_pools_doing(sys._getframe(3)):
             return trigger_while_idle(connection, idle, None)
@@ -140,3 +141,10 @@ class HttpcoreProbe:
 
     def _report(self, error: Exception) -> None:
         self.sink(Trouble(self.client, f"its probe failed with {error!r}"))
+
+
+def _proxies(module: ModuleType, prefix: str) -> list[type]:
+    """Give the pools for proxies, which make connections in their own way."""
+    pools = (getattr(module, prefix + name, None) for name in ("HTTPProxy", "SOCKSProxy"))
+    # Without socksio there is a stand-in that can only be refused.
+    return [pool for pool in pools if pool is not None and "create_connection" in vars(pool)]

@@ -17,7 +17,8 @@ from pytest_keepalive._events import Adopted, Handshaken, Sink
 from pytest_keepalive._origin import Origin, Pair
 from pytest_keepalive._probes._httpcore_connections import Connections, Known
 from pytest_keepalive._probes._httpcore_head import asked_origin
-from pytest_keepalive._probes._httpcore_pool import Call, Pools, calls
+from pytest_keepalive._probes._httpcore_pool import Pool, Pools
+from pytest_keepalive._probes._httpcore_stack import calling_pool
 from pytest_keepalive._probes._running import root_task, running_loop, thread_number
 from pytest_keepalive._probes._tls import Handshake
 
@@ -51,9 +52,10 @@ class Adoption:
 
     def is_own_connect(self, request: Any) -> bool:
         """Tell whether a request is httpcore's own, to a proxy."""
-        call = calls.get()
-        is_the_users = call is not None and call[2]
-        return request.method == b"CONNECT" and not is_the_users
+        if request.method != b"CONNECT":
+            return False
+        caller = calling_pool()
+        return caller is None or getattr(caller.request, "method", None) != b"CONNECT"
 
     def adopt(self, connection: Any, url: Any, at: float) -> tuple[Known, float]:
         """Begin to know an object.
@@ -66,20 +68,18 @@ class Adoption:
         Returns:
             What is known of it, and when the request began, in seconds.
         """
-        call, origin = calls.get(), asked_origin(url)
-        # Of two threads that come at once one makes it known.
-        known = self.connections.add(connection, origin, call)
-        if known.pair is not None and known.call is call:
+        caller, origin = calling_pool(), asked_origin(url)
+        pool = self._pools.of(caller.pool) if caller is not None else None
+        known, is_new = self.connections.add(connection, origin, pool)
+        if known.pair is not None and is_new:
             ssl_object = connection._network_stream.get_extra_info("ssl_object")
             handshake = self._handshake_of(ssl_object)
             if handshake is not None:
                 self.sink(Handshaken(known.pair, *handshake))
-            self._state_adoption(known.pair, at, origin, call)
-        # The request came first, then the connect that it needed.
-        return known, at if call is None else call[1]
+            self._state_adoption(known.pair, at, origin, pool)
+        return known, self._pools.began(caller.connection, at) if caller is not None else at
 
-    def _state_adoption(self, pair: Pair, at: float, origin: Origin, call: Call | None) -> None:
-        pool = call[0] if call is not None else None
+    def _state_adoption(self, pair: Pair, at: float, origin: Origin, pool: Pool | None) -> None:
         self.sink(
             Adopted(
                 pair,

@@ -4,7 +4,7 @@ Rules
 1. Nothing is decided here; what goes wrong in deciding becomes one fact and stays here.
 2. A coroutine function is wrapped by a coroutine function, for others tell them apart.
 3. Arguments go through as they came, and so do results and exceptions.
-4. Three of these run for each request: no call is made that could be left out.
+4. Two of these run for each request: no call is made that could be left out.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Any, Protocol
 
-from pytest_keepalive._probes._httpcore_pool import Pools, calls
-
 Function = Callable[..., Any]
 Make = Callable[[Function], Function]
 Notice = Callable[[Any, "tuple[Any, ...]", "dict[str, Any]"], None]
 Answered = Callable[[Any, Any, Any], None]
+Made = Callable[[Any, float], None]
 Failed = Callable[[Any, Any, BaseException], None]
 Report = Callable[[Exception], None]
 
@@ -197,42 +196,27 @@ def carried(exchanges: Exchanges, report: Report, coroutine: bool) -> Make:
     return tasked if coroutine else threaded
 
 
-def calling(pools: Pools, coroutine: bool) -> Make:
-    """Make wrappers that note, for the length of a call, which pool makes a request.
-
-    The argument keeps the name that httpcore gave it: respx asks for that name.
+def made(note: Made, report: Report) -> Make:
+    """Make wrappers that tell what a function made, and when it was called.
 
     Args:
-        pools: Knows the pools.
-        coroutine: Whether what is wrapped is a coroutine function.
+        note: Called with what the function gave, and the time in seconds.
+        report: Called with what ``note`` raised.
     """
-    known, look_at, begin, end = pools.known, pools.look_at, calls.set, calls.reset
 
-    def threaded(original: Function) -> Function:
-        def call(pool: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            which = known.get(id(pool)) or look_at(pool)
-            method = getattr(request, "method", None)
-            token = begin((which, perf_counter(), method == b"CONNECT"))
+    def make(original: Function) -> Function:
+        def call(subject: Any, *args: Any, **kwargs: Any) -> Any:
+            at = perf_counter()
+            result = original(subject, *args, **kwargs)
             try:
-                return original(pool, request, *args, **kwargs)
-            finally:
-                _settle(end, token)
+                note(result, at)
+            except Exception as error:
+                report(error)
+            return result
 
         return call
 
-    def tasked(original: Function) -> Function:
-        async def call(pool: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            which = known.get(id(pool)) or look_at(pool)
-            method = getattr(request, "method", None)
-            token = begin((which, perf_counter(), method == b"CONNECT"))
-            try:
-                return await original(pool, request, *args, **kwargs)
-            finally:
-                _settle(end, token)
-
-        return call
-
-    return tasked if coroutine else threaded
+    return make
 
 
 def within(variable: ContextVar[bool], coroutine: bool) -> Make:

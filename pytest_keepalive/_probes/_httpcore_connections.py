@@ -11,8 +11,8 @@ from pytest_keepalive._call_site import CallSiteFinder
 from pytest_keepalive._events import Course, Ending
 from pytest_keepalive._origin import Origin, Pair, pair_of
 from pytest_keepalive._probes._course import end_course
-from pytest_keepalive._probes._httpcore_course import head_of
-from pytest_keepalive._probes._httpcore_pool import Call
+from pytest_keepalive._probes._httpcore_course import LastHead, head_of
+from pytest_keepalive._probes._httpcore_pool import Pool
 from pytest_keepalive._probes._httpcore_state import Head, How
 
 UnderWay = tuple[Course, int]
@@ -27,13 +27,15 @@ class Known:
         reference: Gives the object, while it lives.
         pair: ``None`` where it is no TCP connection.
         origin: Who the client asked for.
-        call: The request that it was made for, ``None`` where no pool made it.
+        pool: Whose it is, ``None`` where no pool made it.
 
     Attributes:
         under_way: The exchanges that are not over, by stream; 0 is HTTP/1.1's only one.
         answered: Whether a response came before.
         closed: Whether its close was stated.
         last: The course of the last exchange that was answered.
+        sent: The last head of a request.
+        came: The last head of a response.
         ended: How its last exchange ended.
         ended_at: When, in seconds.
         has_tasks: Whether it is for tasks, and not for threads.
@@ -42,27 +44,30 @@ class Known:
 
     __slots__ = (
         "answered",
-        "call",
+        "came",
         "closed",
         "ended",
         "ended_at",
         "has_tasks",
         "last",
         "pair",
+        "pool",
         "prefix",
         "reference",
+        "sent",
         "sites",
         "under_way",
     )
 
     def __init__(
-        self, reference: weakref.ref[Any], pair: Pair | None, origin: Origin, call: Call | None
+        self, reference: weakref.ref[Any], pair: Pair | None, origin: Origin, pool: Pool | None
     ) -> None:
         self.reference = reference
         self.pair = pair
         self.prefix = str(origin)
-        self.call = call
+        self.pool = pool
         self.sites = CallSiteFinder()
+        self.sent, self.came = LastHead(), LastHead()
         self.under_way: dict[int, UnderWay] = {}
         self.answered = False
         self.closed = False
@@ -104,13 +109,18 @@ class Connections:
         self._pair_of_socket = pair_of_socket
         self.known: dict[int, Known] = {}
 
-    def add(self, connection: Any, origin: Origin, call: Call | None) -> Known:
-        """Begin to know an object, unless another thread came before."""
+    def add(self, connection: Any, origin: Origin, pool: Pool | None) -> tuple[Known, bool]:
+        """Begin to know an object.
+
+        Returns:
+            What is known of it, and whether that is new: another thread may have come before.
+        """
         reference = weakref.ref(connection, self._forgetter(id(connection)))
         pair = pair_of_stream(connection._network_stream, self._pair_of_socket)
-        known = Known(reference, pair, origin, call)
+        known = Known(reference, pair, origin, pool)
         known.has_tasks = type(connection).__name__.startswith("Async")
-        return self.known.setdefault(id(connection), known)
+        first = self.known.setdefault(id(connection), known)
+        return first, first is known
 
     def idle_in(self, pool: int) -> int:
         """Count the idle ones of a pool that nobody has closed.
@@ -121,7 +131,7 @@ class Connections:
         mates = [
             mate.reference()
             for mate in list(self.known.values())
-            if not mate.closed and mate.call is not None and mate.call[0].number == pool
+            if not mate.closed and mate.pool is not None and mate.pool.number == pool
         ]
         return sum(mate.is_idle() for mate in mates if mate is not None)
 

@@ -1,8 +1,11 @@
 """What the course of an exchange of httpcore is made of.
 
-The fields of heads are kept in bytes, and are read when somebody takes the course in, or asks why
-a connection is closed. They are kept as one tuple of names and values in turn: a list of pairs
-would be a dozen objects for the garbage collector to visit, for as long as the test lasts.
+Rules
+1. The fields of heads are kept in bytes, and are read when somebody takes the course in, or asks
+   why a connection is closed.
+2. They are kept as one tuple of names and values in turn: a list of pairs would be a dozen objects
+   for the garbage collector to visit.
+3. A head that is as the one before on its connection is not kept again.
 """
 
 from __future__ import annotations
@@ -23,35 +26,51 @@ _VERSIONS = {b"HTTP/1.1": "HTTP/1.1", b"HTTP/1.0": "HTTP/1.0", b"HTTP/2": "HTTP/
 
 def head_of(course: Course) -> Head:
     """Give what the heads of an exchange that was answered say of the connection's future."""
-    _, status, version, flat, method, _ = course[3]
+    asked, (_, _, (status, version, method, flat)) = course[2], course[5]
     shown = _shown(version)
     will_close, _ = framing_of(_pairs(flat), shown, status, method)
-    return Head(will_close, said_by(_pairs(course[2][6]))[0], shown, status)
+    return Head(will_close, said_by(_pairs(asked[-1]))[0], shown, status)
 
 
-def _requested(exchange: int, asked: Facts) -> Event:
-    _, pair, at, method, target, prefix, flat, site, worker = asked
+class LastHead:
+    """The last head that a connection carried in one direction."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        # One value, since threads share a connection over HTTP/2.
+        self._last: tuple[Facts, Facts] = (), ()
+
+    def keep(self, head: Facts) -> Facts:
+        """Give something to keep of a head, the same object for equal ones.
+
+        Args:
+            head: Its parts, the last of which are the pairs of its fields.
+        """
+        last, kept = self._last
+        if head == last:
+            return kept
+        *parts, fields = head
+        # Whose list it is may change it.
+        kept = *parts, tuple(chain.from_iterable(fields))
+        self._last = (*parts, list(fields)), kept
+        return kept
+
+
+def _requested(exchange: int, at: float, asked: Facts) -> Event:
+    pair, prefix, site, worker, method, target, flat = asked
     made = method.decode("ascii"), url_of(prefix, target), site
     return new_event(Requested, (exchange, pair, at, *made, *said_by(_pairs(flat)), worker))
 
 
 def _answered(exchange: int, facts: Facts) -> Event:
-    at, status, version, flat, method, is_first = facts
+    at, is_first, (status, version, method, flat) = facts
     shown, fields = _shown(version), _pairs(flat)
     will_close, framed = framing_of(fields, shown, status, method)
     kept = _NO_FIELDS
     if is_first or will_close or status >= _REDIRECTION or _is_chunked(fields):
         kept = kept_fields(_texts(fields))
     return new_event(Answered, (exchange, at, status, shown, will_close, kept, framed))
-
-
-def flattened(fields: Fields) -> tuple[bytes, ...]:
-    """Give names and values in turn.
-
-    Args:
-        fields: The pairs of a head.
-    """
-    return tuple(chain.from_iterable(fields))
 
 
 def _pairs(flat: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:

@@ -17,11 +17,11 @@ from threading import get_ident
 from time import perf_counter
 from typing import Any
 
-from pytest_keepalive._events import Ending, Sink, next_number
-from pytest_keepalive._probes._course import withdraw_course
+from pytest_keepalive._events import Sink, next_number
+from pytest_keepalive._probes._course import is_unanswered, withdraw_course
 from pytest_keepalive._probes._httpcore_adoption import Adoption
 from pytest_keepalive._probes._httpcore_connections import Known, UnderWay
-from pytest_keepalive._probes._httpcore_course import flattened, read_course
+from pytest_keepalive._probes._httpcore_course import read_course
 from pytest_keepalive._probes._httpcore_state import (
     COMPLETE,
     OVER,
@@ -57,8 +57,9 @@ class SingleExchanges:
             return None
         site = known.sites.find()
         worker = running_task() if known.has_tasks else get_ident()
-        sent = request.method, request.url.target, known.prefix, flattened(request.headers)
-        course = [read_course, 0, (next_number(), known.pair, at, *sent, site, worker)]
+        made, target, fields = request.method, request.url.target, request.headers
+        head = known.pair, known.prefix, site, worker, made, target, fields
+        course = [read_course, 0, known.sent.keep(head), next_number(), at]
         exchange = course, id(request)
         if known.under_way.setdefault(0, exchange) is exchange:
             self.sink(course)
@@ -73,8 +74,9 @@ class SingleExchanges:
         if known.under_way.get(0) is not exchange:
             self._put_right(known, exchange)
         course = exchange[0]
-        came = at, response.status, response.extensions["http_version"], flattened(response.headers)
-        course.append((*came, course[2][3], not known.answered))
+        version, method = response.extensions["http_version"], course[2][4]
+        head = response.status, version, method, response.headers
+        course.append((at, not known.answered, known.came.keep(head)))
         known.last, known.answered = course, True
 
     def let_go(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -87,9 +89,9 @@ class SingleExchanges:
             return
         known.ended, known.ended_at = COMPLETE, perf_counter()
         course, _ = known.under_way.pop(0)
-        if len(course) == 3:
+        if is_unanswered(course):
             course.append(None)
-        course.append((known.ended_at, Ending.COMPLETE))
+        course.append(known.ended_at)
 
     def failed(self, connection: Any, exchange: UnderWay, error: BaseException) -> None:
         """End an exchange that was not answered, unless httpcore has let go of it before."""
@@ -100,7 +102,7 @@ class SingleExchanges:
         if was_refused(error):
             if is_written_down:
                 withdraw_course(known.under_way.pop(0)[0], perf_counter())
-        elif is_written_down or len(exchange[0]) == 3:
+        elif is_written_down or is_unanswered(exchange[0]):
             if not is_written_down:
                 self._put_right(known, exchange)
             known.end(0, failure_of(connection, 0, error))

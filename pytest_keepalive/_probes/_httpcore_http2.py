@@ -17,7 +17,7 @@ from typing import Any
 from pytest_keepalive._call_site import find_call_site
 from pytest_keepalive._events import ClosedBy, CloseTrigger, Sink, next_number
 from pytest_keepalive._probes._httpcore_adoption import Adoption
-from pytest_keepalive._probes._httpcore_course import flattened, read_course
+from pytest_keepalive._probes._httpcore_course import read_course
 from pytest_keepalive._probes._httpcore_state import (
     COMPLETE,
     breakage_of,
@@ -51,10 +51,10 @@ class Streams:
         if known.pair is None or known.closed:
             return
         worker = running_task() if known.has_tasks else get_ident()
-        sent = request.method, request.url.target, known.prefix, flattened(request.headers)
         # What finds sites quickly is for one thread at a time.
-        asked = next_number(), known.pair, at, *sent, find_call_site(3), worker
-        course = [read_course, 0, asked]
+        site, made, target = find_call_site(3), request.method, request.url.target
+        head = known.pair, known.prefix, site, worker, made, target, request.headers
+        course = [read_course, 0, known.sent.keep(head), next_number(), at]
         known.under_way[kwargs["stream_id"]] = course, id(request)
         self.sink(course)
 
@@ -65,9 +65,9 @@ class Streams:
         exchange = known and known.under_way.get(extensions["stream_id"])
         if known is None or not exchange:
             return
-        course, is_first = exchange[0], not known.answered
-        came = at, response.status, extensions["http_version"], flattened(response.headers)
-        course.append((*came, request.method, is_first))
+        course, version = exchange[0], extensions["http_version"]
+        head = response.status, version, request.method, response.headers
+        course.append((at, not known.answered, known.came.keep(head)))
         known.last, known.answered = course, True
 
     def let_go(self, connection: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """The pools of httpcore: which of them makes a request, and what it is set to.
 
 Rules
-1. No pool is kept alive: a context may outlive its request, since event loops copy it into what
-   they wait for, so what is put in one holds no pool.
+1. No pool is kept alive, and nothing that it made.
 2. A pool is looked at once, and its figures when it closes a connection.
+3. A connection is made when it is known that a request needs one, before it connects: that is when
+   its first request begins.
 """
 
 from __future__ import annotations
@@ -41,11 +42,6 @@ class Pool(NamedTuple):
         return (*asked, *self.fields)
 
 
-Call = tuple[Pool, float, bool]
-"""A request that a pool is making: which pool, when it began, in seconds, and whether it is the
-user's own CONNECT (RFC 9110, section 9.3.6). One is made for each request, hence a bare tuple."""
-
-
 class Crowd(NamedTuple):
     """How full a pool is.
 
@@ -67,7 +63,6 @@ class Crowd(NamedTuple):
         return f"{self.connections} in the pool, {self.idle} idle{shown}"
 
 
-calls: ContextVar[Call | None] = ContextVar("calls", default=None)
 closing: ContextVar[bool] = ContextVar("closing", default=False)
 
 
@@ -85,6 +80,7 @@ class Pools:
         self._module = module
         self._identities = Identities()
         self.known: dict[int, Pool] = {}
+        self._made_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
     def number_of(self, subject: Any) -> int:
         """Give an object's number."""
@@ -93,6 +89,29 @@ class Pools:
     def forget(self) -> None:
         """Start empty."""
         self.known.clear()
+        self._made_at.clear()
+
+    def note(self, connection: Any, at: float) -> None:
+        """Note that a pool made a connection, which does not connect before its first request.
+
+        Args:
+            connection: What the pool made.
+            at: When, in seconds.
+        """
+        self._made_at[connection] = at
+
+    def began(self, connection: Any, at: float) -> float:
+        """Tell when the first request began that a connection carries (rule 3).
+
+        Args:
+            connection: What the pool made, or found; ``None`` where that is not seen.
+            at: When the request was put on it, in seconds.
+        """
+        return at if connection is None else self._made_at.pop(connection, at)
+
+    def of(self, pool: Any) -> Pool:
+        """Give what is known of a pool."""
+        return self.known.get(id(pool)) or self.look_at(pool)
 
     def look_at(self, pool: Any) -> Pool:
         """Learn what there is to know of a pool."""

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from pytest_keepalive._events import CloseTrigger, Ending
 from pytest_keepalive._probes._httpcore_pool import Crowd
+from pytest_keepalive._probes._httpcore_stack import REQUESTS
 
 OVER = frozenset(("DONE", "MUST_CLOSE", "CLOSED", "MIGHT_SWITCH_PROTOCOL", "SWITCHED_PROTOCOL"))
 """States of h11 in which a side has nothing more to say in this exchange."""
-_REQUESTS = frozenset(("handle_request", "handle_async_request"))
 _CLOSES = frozenset(("close", "aclose"))
 _ITERATIONS = frozenset(("__iter__", "__aiter__"))
 _PHASES = ("_send_", "_receive_")
@@ -28,10 +28,8 @@ _PHASES = ("_send_", "_receive_")
 _SENT = frozenset(("HALF_CLOSED_LOCAL", "CLOSED"))
 # Where anyio and trio yield to others behind what they have done; asyncio cancels even there.
 _WRITTEN = "cancel_shielded_checkpoint"
-_POOL_MODULE = ".connection_pool"
 # What h2 says of a frame behind GOAWAY, which alone leads it to that state.
 _REFUSED = "ConnectionInputs.RECV_HEADERS in state ConnectionState.CLOSED"
-_DEEPEST = 16
 
 
 class How(NamedTuple):
@@ -94,7 +92,7 @@ def breakage_of(connection: Any, stream_id: int, caller: FrameType) -> How:
         caller: The frame that declared it over.
     """
     name = caller.f_code.co_name
-    if name in _REQUESTS:
+    if name in REQUESTS:
         return failure_of(connection, stream_id, sys.exc_info()[1])
     error = sys.exc_info()[1] if _is_iterating(name, caller) else None
     if error is None or isinstance(error, GeneratorExit):
@@ -175,17 +173,6 @@ def goaway_in(error: BaseException) -> str:
     A response that was still to come behind it is refused by h2, which forgets what came.
     """
     return "GOAWAY before the response" if _REFUSED in str(error) else ""
-
-
-def is_pools_doing(frame: FrameType | None) -> bool:
-    """Tell whether a pool is on the stack."""
-    for _ in range(_DEEPEST):
-        if frame is None:
-            return False
-        if str(frame.f_globals.get("__name__", "")).endswith(_POOL_MODULE):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _is_iterating(name: str, caller: FrameType) -> bool:

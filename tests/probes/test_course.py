@@ -27,13 +27,13 @@ from pytest_keepalive._recorder import Recorder
 from pytest_keepalive._unfolding import unfold
 from tests.facts import adopted, attempted, requested
 
-ASKED = 7, 2.0
+BEGINNING = "/items", 7, 2.0
 ANSWERED = 2.5, 200
-ENDED = 3.0, Ending.COMPLETE
+ENDED = 3.0
 
 
-def _requested(exchange: int, asked: tuple[Any, ...]) -> Event:
-    return requested(exchange, at=asked[1])
+def _requested(exchange: int, at: float, asked: Any) -> Event:
+    return requested(exchange, at=at)
 
 
 def _answered(exchange: int, facts: tuple[Any, ...]) -> Event:
@@ -41,12 +41,12 @@ def _answered(exchange: int, facts: tuple[Any, ...]) -> Event:
     return Answered(exchange, at, status, "HTTP/1.1")
 
 
-def _unreadable(exchange: int, facts: tuple[Any, ...]) -> Event:
+def _unreadable(*facts: Any) -> Event:
     raise ValueError("no such head")
 
 
 def begun() -> Course:
-    return [reader_of(_requested, _answered), 0, ASKED]
+    return [reader_of(_requested, _answered), 0, *BEGINNING]
 
 
 def kinds(stated: list[Stated]) -> list[type]:
@@ -65,7 +65,7 @@ def test_each_fact_is_told_once_and_in_its_order() -> None:
 def test_a_course_stays_until_it_is_over() -> None:
     course = begun()
     assert unfold([course])[1] == [course]
-    end_course(course, ENDED)
+    end_course(course, (3.0, Ending.ABANDONED))
     assert unfold([course])[1] == []
 
 
@@ -84,7 +84,7 @@ def test_a_course_may_be_over_without_anybody_having_seen_its_end() -> None:
 
 
 def test_what_cannot_be_read_is_a_trouble_and_the_rest_is_told() -> None:
-    course: Course = [reader_of(_unreadable, _answered), 0, ASKED]
+    course: Course = [reader_of(_unreadable, _answered), 0, *BEGINNING]
     later = (_unreadable, 1, ())
     events, under_way = unfold([course, attempted(), later])
     assert [type(event) for event in events] == [Trouble, type(attempted()), Trouble]

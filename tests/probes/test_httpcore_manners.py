@@ -18,7 +18,7 @@ from pytest_keepalive._events import discard
 from pytest_keepalive._measure import measure
 from pytest_keepalive._probes._httpcore import HttpcoreProbe
 from pytest_keepalive._probes._httpcore_adoption import Adoption
-from pytest_keepalive._probes._httpcore_pool import calls, closing
+from pytest_keepalive._probes._httpcore_pool import closing
 from pytest_keepalive._probes._patch import SeamGone
 from pytest_keepalive._server import KeepaliveServer
 from tests.probes.flavours import FLAVOURS, Flavour, every_flavour, every_task
@@ -31,7 +31,7 @@ class TestManners:
         with measure():
             during = _names(flavour.httpcore)
         assert _names(flavour.httpcore) == before
-        assert sum(during[name] is not before[name] for name in before) == 18
+        assert sum(during[name] is not before[name] for name in before) == 20
         assert [inspect.iscoroutinefunction(function) for function in during.values()] == [
             inspect.iscoroutinefunction(function) for function in before.values()
         ]
@@ -52,26 +52,22 @@ class TestManners:
     def test_a_pool_that_is_dropped_is_not_kept_alive(
         self, flavour: Flavour, server: KeepaliveServer
     ) -> None:
-        """An event loop copies the context of a request into what waits for its socket."""
-        pools: list[weakref.ref[Any]] = []
-        contexts: list[contextvars.Context] = []
+        """Nor what it made, of which the stack is asked."""
+        dropped: list[weakref.ref[Any]] = []
 
         async def story(flavour: Flavour) -> None:
             client = flavour.client()
-            pools.append(weakref.ref(client.client._transport._pool))
-
-            async def request(*arguments: object) -> None:
-                contexts.append(contextvars.copy_context())
-
-            await client.get(server.url, extensions={"trace": request})
-            del client
+            pool = client.client._transport._pool
+            await client.get(server.url)
+            dropped.extend(map(weakref.ref, (pool, *pool.connections)))
+            del client, pool
             gc.collect()
 
         with measure() as seen:
             flavour.run(story)
             gc.collect()
-        assert any(calls in context for context in contexts)
-        assert [pool() for pool in pools] == [None]
+            assert [each() for each in dropped] == [None, None]
+        assert seen.count == 1
         assert seen.recording.notes == ()
 
     @every_flavour
@@ -80,11 +76,11 @@ class TestManners:
     ) -> None:
         async def story(flavour: Flavour) -> None:
             async with flavour.client() as client:
+                before = dict(contextvars.copy_context())
                 await client.get(server.url)
-                assert calls.get() is None
                 with pytest.raises(flavour.httpx.ReadTimeout):
                     await client.get(server.url_for("/stalled"), timeout=0.05)
-                assert calls.get() is None
+                assert dict(contextvars.copy_context()) == before
             assert closing.get() is False
 
         server.reply("/stalled", stall="before_head")
@@ -97,30 +93,38 @@ class TestManners:
         module = _module()
         probe = HttpcoreProbe(discard, lambda ssl_object: None, lambda sock: None)
         probe.install(module)
-        coroutine = module.AsyncConnectionPool().handle_async_request(object())
+        coroutine = module.AsyncConnectionPool().aclose()
         coroutine.send(None)
         with pytest.raises(ValueError, match="different Context"):
-            contextvars.Context().run(calls.reset, calls.set(None))
+            contextvars.Context().run(closing.reset, closing.set(False))
         contextvars.Context().run(coroutine.close)
-        calls.set(None)
+        closing.set(False)
         probe.uninstall()
 
-    @pytest.mark.parametrize("kind", ["ConnectionPool", "HTTP11Connection", "HTTP2Connection"])
-    def test_arguments_go_through_that_a_later_version_may_add(self, kind: str) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            ("ConnectionPool", "create_connection"),
+            ("HTTP11Connection", "handle_request"),
+            ("HTTP2Connection", "handle_request"),
+        ],
+    )
+    def test_arguments_go_through_that_a_later_version_may_add(self, kind: str, name: str) -> None:
         def handle(subject: object, *arguments: object, **more: object) -> object:
             return arguments, more
 
         module, request = _module(), object()
-        getattr(module, kind).handle_request = handle
+        setattr(getattr(module, kind), name, handle)
         probe = HttpcoreProbe(discard, lambda ssl_object: None, lambda sock: None)
         probe.install(module)
-        handled = getattr(module, kind)().handle_request(request, 1, more=2)
+        handled = getattr(getattr(module, kind)(), name)(request, 1, more=2)
         probe.uninstall()
         assert handled == ((request, 1), {"more": 2})
 
     @pytest.mark.parametrize(
         ("kind", "name"),
         [
+            ("ConnectionPool", "create_connection"),
             ("HTTP11Connection", "handle_request"),
             ("HTTP11Connection", "_response_closed"),
             ("HTTP2Connection", "_send_request_headers"),
@@ -161,7 +165,7 @@ def _fail(*arguments: object) -> None:
 def _module() -> Any:
     """Make a stand-in for httpcore whose classes have the names that matter, and nothing else."""
     module = ModuleType("httpcore")
-    private = ("_send_request_headers", "_response_closed")
+    private = ("_send_request_headers", "_response_closed", "create_connection")
     for prefix, public in (
         ("", ("handle_request", "close")),
         ("Async", ("handle_async_request", "aclose")),
@@ -192,7 +196,7 @@ def _names(httpcore: Any) -> dict[str, Any]:
     owners = [
         getattr(httpcore, prefix + kind)
         for prefix in ("", "Async")
-        for kind in ("ConnectionPool", "HTTP11Connection", "HTTP2Connection")
+        for kind in ("ConnectionPool", "HTTPProxy", "HTTP11Connection", "HTTP2Connection")
     ]
     return {
         f"{owner.__name__}.{name}": function

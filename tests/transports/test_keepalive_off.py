@@ -15,8 +15,8 @@ def patched():
         (socket.socket, "connect"),
         (http.client.HTTPConnection, "endheaders"),
         (http.client.HTTPResponse, "_close_conn"),
-        (httpcore.ConnectionPool, "handle_request"),
-        (httpcore.AsyncConnectionPool, "handle_async_request"),
+        (httpcore.HTTP11Connection, "handle_request"),
+        (httpcore.AsyncHTTP11Connection, "handle_async_request"),
         (urllib3.PoolManager, "connection_from_pool_key"),
     ]
     return [name for owner, name in names if hasattr(getattr(owner, name), "__keepalive_probe__")]
