@@ -226,12 +226,14 @@ class Ledger:
     def _attempted(self, event: Attempted) -> None:
         if event.outcome is FAILED or not (event.local or event.outcome is ESTABLISHED):
             self.failed.append(event)
-        elif not self._completes_a_track(event):
-            self._begin_track(event)
+        else:
+            pair = Pair(event.local or UNSEEN_END, event.peer)
+            if not self._completes_a_track(pair, event):
+                self._begin_track(pair, event)
 
-    def _completes_a_track(self, event: Attempted) -> bool:
+    def _completes_a_track(self, pair: Pair, event: Attempted) -> bool:
         """Tell whether a connection is meant whose exchanges were stated before its connect."""
-        track = self._live.get(Pair(event.local or UNSEEN_END, event.peer))
+        track = self._live.get(pair)
         if track is None or track.attempted is not None or not track.exchanges:
             return False
         if track.exchanges[-1].requested.at < event.started_at:
@@ -239,8 +241,8 @@ class Ledger:
         track.attempted, track.opened_here = event, True
         return True
 
-    def _begin_track(self, event: Attempted) -> None:
-        track = Track(Pair(event.local or UNSEEN_END, event.peer), event, opened_here=True)
+    def _begin_track(self, pair: Pair, event: Attempted) -> None:
+        track = Track(pair, event, opened_here=True)
         self.tracks.append(track)
         if event.local is not None:
             self._live[track.pair] = track

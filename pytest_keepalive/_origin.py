@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from sys import intern
 from typing import NamedTuple
 
@@ -85,9 +86,13 @@ def address_of(sockname: object) -> Address | None:
     return intern(host), sockname[1]
 
 
+# Many connections go to few servers, each from a port of its own.
+_server_at = lru_cache(maxsize=256)(address_of)
+
+
 def pair_of(local: object, peer: object) -> Pair | None:
     """Give the address pair of a connection, or ``None`` when one end is no TCP address."""
-    here, there = address_of(local), address_of(peer)
+    here, there = address_of(local), _server_at(peer)
     return None if here is None or there is None else Pair(here, there)
 
 

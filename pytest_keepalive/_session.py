@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_keepalive._account import account_of
+from pytest_keepalive._collector import paused_collector
 from pytest_keepalive._events import Sink
 from pytest_keepalive._fixtures import counter_key
 from pytest_keepalive._instruments import Probe, instruments
@@ -65,7 +66,8 @@ class KeepaliveSession:
             raise
         finally:
             window.close()
-        self._hold(item, window)
+        with paused_collector():
+            self._hold(item, window)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

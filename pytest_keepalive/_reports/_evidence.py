@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
+from pytest_keepalive._call_site import CallSite
 from pytest_keepalive._connection import Connection, Exchange, count_of
 from pytest_keepalive._diagnosis import Finding
 from pytest_keepalive._events import Attempted, CloseTrigger, Outcome, Side
+from pytest_keepalive._origin import Origin
 from pytest_keepalive._recording import Recording, Unplaced
 from pytest_keepalive._reports._findings import findings_text
 from pytest_keepalive._reports._prose import printable, wrapped
@@ -128,13 +131,19 @@ def _first_of_each(
 
 
 def _row(connection: Connection) -> Row:
-    scheme, _, authority = connection.origin.partition("://")
+    client = connection.client or connection.process_name
+    place = _place(connection.origin, client, connection.call_site)
+    return *place, _carried(connection), _ended(connection)
+
+
+@lru_cache(maxsize=256)
+def _place(origin: Origin, client: str, site: CallSite | None) -> tuple[str, str, str]:
+    """Give the cells that the connections of a loop have in common."""
+    scheme, _, authority = origin.partition("://")
     return (
-        printable(authority if scheme in ("http", "https") else str(connection.origin)),
-        connection.client or printable(connection.process_name) or "not seen",
-        printable(str(connection.call_site or "not seen")),
-        _carried(connection),
-        _ended(connection),
+        printable(authority if scheme in ("http", "https") else str(origin)),
+        printable(client) or "not seen",
+        printable(str(site or "not seen")),
     )
 
 
