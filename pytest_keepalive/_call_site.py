@@ -177,7 +177,7 @@ def client_in_sight(known: frozenset[str], depth: int = 2) -> str | None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package in known:
             outermost = package
-        elif outermost is not None and _kind_of(frame.f_code.co_filename) == _USER:
+        elif outermost is not None and _is_users(frame.f_code.co_filename):
             break
         frame = frame.f_back
     return outermost
@@ -216,6 +216,13 @@ def _is_launcher(filename: str) -> bool:
     directory = os.path.dirname(sys.executable or "")
     named = os.path.basename(directory) in ("bin", "Scripts")
     return named and os.path.dirname(filename) == directory
+
+
+def _is_users(filename: str) -> bool:
+    kind = _kinds.get(filename)
+    if kind is None:
+        kind = _kinds[filename] = _kind_of(filename)
+    return kind == _USER
 
 
 def _kind_of(filename: str) -> int:
