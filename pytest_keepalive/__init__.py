@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pytest_keepalive._own_modules import as_compiled
+
 if TYPE_CHECKING:
     from pytest_keepalive._connection import Connection, Exchange
     from pytest_keepalive._counter import ConnectionCounter
@@ -63,7 +65,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with as_compiled():
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_keepalive._options import settings_key
+from pytest_keepalive._own_modules import as_compiled, import_as_compiled
 
 if TYPE_CHECKING:
     from pytest_keepalive._client_program import ClientProgram
@@ -21,6 +22,7 @@ counter_key = pytest.StashKey["ConnectionCounter"]()
 @pytest.fixture
 def connection_counter(request: pytest.FixtureRequest) -> Iterator[ConnectionCounter]:
     """Give what this test has done so far: its connections, exchanges and attempts."""
+    import_as_compiled(request.config.add_cleanup)
     from pytest_keepalive._counter import ConnectionCounter
     from pytest_keepalive._measure import Measurement
     from pytest_keepalive._run_report import begin
@@ -43,7 +45,8 @@ def run_client() -> Callable[..., ClientProgram]:
 
     ``run_client(argv, *, env=None, cwd=None, input=None, timeout=30)``
     """
-    from pytest_keepalive._programs import run_client
+    with as_compiled():
+        from pytest_keepalive._programs import run_client
 
     return run_client
 
@@ -54,7 +57,8 @@ def make_keepalive_server() -> Iterator[Callable[..., KeepaliveServer]]:
 
     Its arguments are those of ``KeepaliveServer``: ``make_keepalive_server(tls=True)``.
     """
-    from pytest_keepalive._server import KeepaliveServer
+    with as_compiled():
+        from pytest_keepalive._server import KeepaliveServer
 
     with ExitStack() as servers:
 

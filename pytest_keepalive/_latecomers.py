@@ -12,6 +12,7 @@ import pytest
 
 from pytest_keepalive._markers import has_markers, limits_of
 from pytest_keepalive._options import Settings, measuring_key
+from pytest_keepalive._own_modules import import_as_compiled
 
 _TOO_LATE = (
     "a marker of pytest-keepalive was added while this test ran, when nothing was measured; "
@@ -35,6 +36,7 @@ class Latecomers:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin to measure, for a test that has a marker now that its fixtures are there."""
         if has_markers(item):
+            import_as_compiled(item.config.add_cleanup)
             from pytest_keepalive._run_report import begin
 
             limits_of(item)

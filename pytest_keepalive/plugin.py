@@ -10,21 +10,25 @@ from typing import Any
 
 import pytest
 
-from pytest_keepalive._fixtures import (
-    connection_counter,
-    keepalive_server,
-    make_keepalive_server,
-    run_client,
-)
-from pytest_keepalive._markers import DOCUMENTATION, check_markers, has_markers, wants_counter
-from pytest_keepalive._options import (
-    Settings,
-    add_options,
-    is_worker,
-    measures_everything,
-    runs_no_test,
-    settings_key,
-)
+from pytest_keepalive._own_modules import as_compiled, import_as_compiled
+
+with as_compiled():
+    from pytest_keepalive import _hooks
+    from pytest_keepalive._fixtures import (
+        connection_counter,
+        keepalive_server,
+        make_keepalive_server,
+        run_client,
+    )
+    from pytest_keepalive._markers import DOCUMENTATION, check_markers, has_markers, wants_counter
+    from pytest_keepalive._options import (
+        Settings,
+        add_options,
+        is_worker,
+        measures_everything,
+        runs_no_test,
+        settings_key,
+    )
 
 __all__ = ["connection_counter", "keepalive_server", "make_keepalive_server", "run_client"]
 
@@ -34,8 +38,6 @@ _COMPLAINT = "keepalive_complaint"
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Make our own hooks known."""
-    from pytest_keepalive import _hooks
-
     pluginmanager.add_hookspecs(_hooks)
 
 
@@ -57,6 +59,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     settings = config.stash[settings_key]
     if measures_everything(config) and not settings.off and not runs_no_test(config):
+        import_as_compiled(config.add_cleanup)
         from pytest_keepalive._run_report import prepare
 
         prepare(config)
@@ -66,6 +69,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Have what workers see collected, and give them what they need for it."""
     if not node.config.stash[settings_key].off:
+        import_as_compiled(node.config.add_cleanup)
         from pytest_keepalive._run_report import report_of
         from pytest_keepalive._workers import admit
 
@@ -101,10 +105,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     used = any(has_markers(item) or wants_counter(item) for item in session.items)
     if used or settings.at_most_per_origin is not None or measures_everything(config):
+        import_as_compiled(config.add_cleanup)
         from pytest_keepalive._run_report import begin
 
         begin(session, settings)
     elif session.items:
-        from pytest_keepalive._latecomers import Latecomers
+        with as_compiled():
+            from pytest_keepalive._latecomers import Latecomers
 
         config.pluginmanager.register(Latecomers(session, settings), "keepalive-latecomers")

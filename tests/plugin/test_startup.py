@@ -64,6 +64,60 @@ def test_a_run_in_which_one_test_uses_us_is_patched(suite: Run) -> None:
     result.assert_outcomes(passed=2)
 
 
+REWRITING = """
+import pytest
+
+pytest.register_assert_rewrite("pytest_keepalive._recorder", "pytest_keepalive._server", "others")
+"""
+LOADERS = """
+import sys
+import others
+import pytest
+
+def loader_of(name):
+    return type(sys.modules[name].__loader__).__name__
+
+def finders():
+    return [finder for finder in sys.meta_path if "_own_modules" in repr(finder)]
+
+@pytest.mark.usefixtures({fixture!r})
+def test_loaders():
+    assert loader_of("pytest_keepalive.{module}") == "SourceFileLoader"
+    assert loader_of("others") == "AssertionRewritingHook"
+    assert len(finders()) == {finders}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fixture", "module", "finders"),
+    [("connection_counter", "_recorder", 1), ("make_keepalive_server", "_server", 0)],
+)
+def test_our_modules_are_imported_as_they_were_compiled(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    fixture: str,
+    module: str,
+    finders: int,
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(REWRITING)
+    pytester.makepyfile(LOADERS.format(fixture=fixture, module=module, finders=finders))
+    pytester.makepyfile(others="")
+    result = pytester.runpytest_subprocess("-p", "keepalive", "-W", "error")
+    result.assert_outcomes(passed=1)
+
+
+def test_nothing_is_left_behind_that_finds_our_modules(suite: Run) -> None:
+    before = list(sys.meta_path)
+    suite(
+        """
+        def test_used(connection_counter, keepalive_server):
+            get(keepalive_server)
+        """
+    ).assert_outcomes(passed=1)
+    assert sys.meta_path == before
+
+
 def test_a_deselected_test_does_not_use_us(suite: Run) -> None:
     result = suite(
         """
