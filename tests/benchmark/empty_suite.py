@@ -11,7 +11,10 @@ from pathlib import Path
 
 from tests.benchmark.figure import ratios
 
-_WITH, _WITHOUT = ("-p", "keepalive"), ("-p", "no:keepalive")
+# A plugin that is named is looked for among all that is installed, which is not what ours costs:
+# so both runs name one.
+_WITH, _WITHOUT = ("-p", "keepalive"), ("-p", "no:keepalive", "-p", "empty_plugin")
+_Options = tuple[str, ...]
 _CLIENTS = ("aiohttp", "http.client", "httpcore", "httpx", "niquests", "requests", "urllib3")
 _IMPORT = f"""
 import json, sys, time
@@ -34,6 +37,7 @@ def suite_ratios(folder: Path, rounds: int, tests: int) -> list[float]:
     body = "".join(f"def test_{number}():\n    pass\n\n\n" for number in range(tests))
     (folder / "test_empty.py").write_text(body)
     (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "empty_plugin.py").touch()
     _seconds(folder, _WITH)
     pairs = [_pair(folder, number) for number in range(rounds)]
     return ratios([pair[_WITH] for pair in pairs], [pair[_WITHOUT] for pair in pairs])
@@ -58,13 +62,13 @@ def _import_cost() -> float:
     return float(seconds) * 1000
 
 
-def _pair(folder: Path, number: int) -> dict[tuple[str, str], float]:
+def _pair(folder: Path, number: int) -> dict[_Options, float]:
     # The run that comes second finds warmer caches: each comes second as often.
-    order = (_WITH, _WITHOUT) if number % 2 == 0 else (_WITHOUT, _WITH)
+    order: tuple[_Options, ...] = (_WITH, _WITHOUT) if number % 2 == 0 else (_WITHOUT, _WITH)
     return {options: _seconds(folder, options) for options in order}
 
 
-def _seconds(folder: Path, options: tuple[str, str]) -> float:
+def _seconds(folder: Path, options: _Options) -> float:
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
     # No other plugin may hide what this one costs.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
