@@ -80,7 +80,15 @@ class CallSite(str):
         return linecache.getline(self.filename, self.line).strip()
 
 
-_kinds: dict[str, int] = {}
+class _Kinds(dict[str, int]):
+    """Whose a file is, by its name: judged when it is first asked for (rule 3)."""
+
+    def __missing__(self, filename: str) -> int:
+        kind = self[filename] = _kind_of(filename)
+        return kind
+
+
+_kinds = _Kinds()
 _sites: dict[tuple[str, int, str, int], CallSite] = {}
 
 
@@ -152,9 +160,7 @@ def _user_frame(frame: FrameType | None) -> tuple[FrameType | None, int]:
     steps = 0
     while frame is not None:
         filename = frame.f_code.co_filename
-        kind = kinds.get(filename)
-        if kind is None:
-            kind = kinds[filename] = _kind_of(filename)
+        kind = kinds[filename]
         if kind == _USER:
             return frame, steps
         if kind == _INSTALLED and fallback[0] is None:
@@ -177,7 +183,7 @@ def client_in_sight(known: frozenset[str], depth: int = 2) -> str | None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package in known:
             outermost = package
-        elif outermost is not None and _is_users(frame.f_code.co_filename):
+        elif outermost is not None and _kinds[frame.f_code.co_filename] == _USER:
             break
         frame = frame.f_back
     return outermost
@@ -216,13 +222,6 @@ def _is_launcher(filename: str) -> bool:
     directory = os.path.dirname(sys.executable or "")
     named = os.path.basename(directory) in ("bin", "Scripts")
     return named and os.path.dirname(filename) == directory
-
-
-def _is_users(filename: str) -> bool:
-    kind = _kinds.get(filename)
-    if kind is None:
-        kind = _kinds[filename] = _kind_of(filename)
-    return kind == _USER
 
 
 def _kind_of(filename: str) -> int:

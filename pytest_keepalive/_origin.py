@@ -86,13 +86,15 @@ def address_of(sockname: object) -> Address | None:
     return intern(host), sockname[1]
 
 
-# Many connections go to few servers, each from a port of its own.
-_server_at = lru_cache(maxsize=256)(address_of)
+# Many connections go to few peers, each from a port of its own.
+_peer_address_of = lru_cache(maxsize=256)(address_of)
 
 
 def pair_of(local: object, peer: object) -> Pair | None:
     """Give the address pair of a connection, or ``None`` when one end is no TCP address."""
-    here, there = address_of(local), _server_at(peer)
+    # What is no tuple need not have a hash.
+    there = _peer_address_of(peer) if isinstance(peer, tuple) else None
+    here = address_of(local)
     return None if here is None or there is None else Pair(here, there)
 
 

@@ -122,7 +122,7 @@ def test_an_address_is_reduced_to_host_and_port(
 
 
 @pytest.mark.parametrize(
-    "sockname", ["/run/x.sock", b"\0abstract", None, (), ("host",), ("h", "p")]
+    "sockname", ["/run/x.sock", b"\0abstract", None, (), ("host",), ("h", "p"), ["h", 80]]
 )
 def test_what_is_no_internet_address_has_none(sockname: object) -> None:
     assert address_of(sockname) is None

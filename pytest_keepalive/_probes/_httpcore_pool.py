@@ -1,4 +1,4 @@
-"""The pools of httpcore: which of them makes a request, and what it is set to.
+"""The pools of httpcore: what each is set to, and when it made a connection.
 
 Rules
 1. No pool is kept alive, and nothing that it made.
