@@ -5,6 +5,8 @@ Rules
 2. FIN is sent by ``shutdown`` and not left to ``close``: a forked child may hold the socket too.
 3. Over TLS a ``close_notify`` goes before FIN (RFC 9112, 9.8), in one segment where the system can
    hold it back for so long (tcp(7), TCP_CORK), and nobody waits for the answer.
+4. A wire that was aborted while the peer was sending is reset. Nobody tells a peer that found no
+   room that there is some again (Linux, once reading is shut down): it would wait for a minute.
 """
 
 from __future__ import annotations
@@ -74,6 +76,8 @@ class Wire:
         self._lock = Lock()
         self._idle = not tls
         self._open = True
+        self._aborted = False
+        self._cut_short = False
         self.dropped = False
 
     def handshake(self, context: ssl.SSLContext) -> None:
@@ -107,11 +111,14 @@ class Wire:
         """
         self._set_timeout(timeout)
         try:
-            return self._socket.recv(_READ_SIZE)
+            data = self._socket.recv(_READ_SIZE)
         except TimeoutError:
             raise
         except OSError as error:
             raise _broken(error) from None
+        if data and self._aborted:
+            self._cut_short = True
+        return data
 
     def await_request(self, timeout: float | None) -> bytes:
         """Read the first bytes of a next request: until they come, the connection is idle.
@@ -173,6 +180,7 @@ class Wire:
     def abort(self) -> None:
         """Wake whoever reads or writes: to them the client has left."""
         with self._lock:
+            self._aborted = True
             if self._open:
                 _shut(self._socket, socket.SHUT_RDWR)
 
@@ -184,7 +192,7 @@ class Wire:
         """End the connection as far as the client can see; nothing raises."""
         with self._lock:
             self._idle = False
-        if manner is Manner.RESET:
+        if manner is Manner.RESET or self._cut_short:
             with suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         else:

@@ -19,6 +19,17 @@ def ends() -> Iterator[tuple[Wire, socket.socket]]:
         yield Wire(near), far
 
 
+@pytest.fixture
+def loopback() -> Iterator[tuple[Wire, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with socket.create_connection(listening.getsockname()) as far:
+            far.settimeout(5)
+            near, _ = listening.accept()
+            with near:
+                yield Wire(near), far
+
+
 def test_a_client_that_falls_silent_is_left_in_the_end(
     ends: tuple[Wire, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +81,33 @@ def test_what_was_left_is_neither_dropped_nor_aborted(ends: tuple[Wire, socket.s
     assert not wire.drop()
     wire.abort()
     wire.linger()
+
+
+def test_a_peer_that_was_sending_when_its_wire_was_aborted_is_not_left_waiting(
+    loopback: tuple[Wire, socket.socket],
+) -> None:
+    wire, far = loopback
+    far.setblocking(False)
+    assert 4096 < far.send(b"x" * 1_000_000) < 10_000_000
+    wire.abort()
+    while wire.receive():
+        pass
+    wire.leave(Manner.CLOSE)
+    far.settimeout(2)
+    with pytest.raises(ConnectionError):
+        far.sendall(b"x" * 10_000_000)
+
+
+def test_an_idle_peer_of_an_aborted_wire_sees_it_closed_and_not_reset(
+    loopback: tuple[Wire, socket.socket],
+) -> None:
+    wire, far = loopback
+    far.send(b"x")
+    assert wire.receive() == b"x"
+    wire.abort()
+    assert wire.receive() == b""
+    wire.leave(Manner.CLOSE)
+    assert [far.recv(1), far.recv(1)] == [b"", b""]
 
 
 def test_what_breaks_was_broken_by_the_client(ends: tuple[Wire, socket.socket]) -> None:
