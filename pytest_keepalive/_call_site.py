@@ -12,7 +12,6 @@ Rules
 from __future__ import annotations
 
 import os
-import re
 import sys
 from types import CodeType, FrameType
 
@@ -30,7 +29,7 @@ _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 # As it is now: what guards event loops against blocking calls puts its own in that place.
 _working_directory = os.getcwd
-_GENERATED = re.compile(r"<(?!stdin>|string>|ipython|input|python-input|doctest)")
+_TYPED = ("<stdin>", "<string>", "<ipython", "<input", "<python-input", "<doctest")
 
 
 class CallSite(str):
@@ -225,9 +224,10 @@ def _is_launcher(filename: str) -> bool:
 
 
 def _kind_of(filename: str) -> int:
-    if filename.startswith(_OWN) or _is_launcher(filename) or _GENERATED.match(filename):
+    generated = filename.startswith("<") and not filename.startswith(_TYPED)
+    if generated or filename.startswith(_OWN) or _is_launcher(filename):
         return _PLUMBING
-    parts = re.split(r"[\\/]", filename)
+    parts = filename.replace("\\", "/").split("/")
     for directory in _INSTALL_DIRS:
         if directory in parts:
             package = parts[parts.index(directory) + 1].removesuffix(".py")

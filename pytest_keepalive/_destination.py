@@ -19,9 +19,9 @@ from pytest_keepalive._connection import Connection
 from pytest_keepalive._events import Attempted
 from pytest_keepalive._origin import DEFAULT_PORTS, origin_of
 
-_HOST = re.compile(r"[\w.*?\[\]!-]+")
-_IPV6 = re.compile(r"[0-9A-Fa-f:.*?]+(%\w+)?")
-_SCHEME = re.compile(r"[A-Za-z*?][\w+.*?-]*")
+_HOST = r"[\w.*?\[\]!-]+"
+_IPV6 = r"[0-9A-Fa-f:.*?]+(%\w+)?"
+_SCHEME = r"[A-Za-z*?][\w+.*?-]*"
 _UNKNOWN_SCHEME = "tcp"
 
 
@@ -87,7 +87,11 @@ def parse_destination(text: object) -> Destination:
     else:
         scheme, authority = "", text
     host, port = _split(authority)
-    if not _is_host(host) or not _is_port(port) or (separator and not _SCHEME.fullmatch(scheme)):
+    if (
+        not _is_host(host)
+        or not _is_port(port)
+        or (separator and not re.fullmatch(_SCHEME, scheme))
+    ):
         raise ValueError(f"{text!r} is no host, URL or glob")
     if separator and not port:
         port = str(DEFAULT_PORTS.get(scheme.lower(), "*"))
@@ -106,7 +110,7 @@ def _split(authority: str) -> tuple[str, str | None]:
 
 def _is_host(host: str) -> bool:
     pattern = _IPV6 if ":" in host else _HOST
-    return bool(pattern.fullmatch(host)) and any(char.isalnum() or char == "*" for char in host)
+    return bool(re.fullmatch(pattern, host)) and any(char.isalnum() or char == "*" for char in host)
 
 
 def _is_port(port: str | None) -> bool:

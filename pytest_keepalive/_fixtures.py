@@ -25,7 +25,7 @@ def connection_counter(request: pytest.FixtureRequest) -> Iterator[ConnectionCou
     import_as_compiled(request.config.add_cleanup)
     from pytest_keepalive._counter import ConnectionCounter
     from pytest_keepalive._measure import Measurement
-    from pytest_keepalive._run_report import begin
+    from pytest_keepalive._run import begin
 
     settings = request.config.stash[settings_key]
     if not settings.off:

@@ -11,7 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_keepalive._events import Sink
-    from pytest_keepalive._instruments import Probe
+    from pytest_keepalive._probes._probe import Probe
     from pytest_keepalive._recording import Recording
 
 

@@ -29,6 +29,7 @@ from pytest_keepalive._opens import LIBUV, RELAYS, SOCKETS, Counting
 from pytest_keepalive._own_connects import own_connects
 from pytest_keepalive._probes._imports import ImportWatch
 from pytest_keepalive._probes._patch import SeamGone
+from pytest_keepalive._probes._probe import Probe
 from pytest_keepalive._recorder import Recorder, Window
 
 if TYPE_CHECKING:
@@ -46,29 +47,6 @@ _UNWATCHED = Trouble(
 
 class KeepaliveWarning(UserWarning):
     """Something could not be measured as well as usual."""
-
-
-class Probe(Protocol):
-    """What watches one client library.
-
-    Attributes:
-        client: The library's name, as users know it.
-        module: The module that must have been imported before the probe can be installed.
-        loses: What is lost without the probe, as a noun phrase.
-    """
-
-    client: str
-    module: str
-    loses: str
-
-    def install(self, module: ModuleType) -> None:
-        """Wrap the library's names; raises ``SeamGone`` when one is missing."""
-
-    def uninstall(self) -> None:
-        """Put back what was there."""
-
-    def forget(self) -> None:
-        """Start empty, as a forked child does."""
 
 
 @runtime_checkable
@@ -196,6 +174,7 @@ class Instruments:
 
     def _install(self) -> None:
         from pytest_keepalive._probes._accepting import AcceptProbe
+        from pytest_keepalive._probes._clients import ClientProbes
         from pytest_keepalive._probes._socket import SocketProbe
         from pytest_keepalive._probes._uvloop import UvloopProbe
 
@@ -203,11 +182,12 @@ class Instruments:
         row = self._row
         self._sockets = SocketProbe(sink, row.counts(SOCKETS) if row else None)
         self._sockets.install()
-        natives = _make_native_probes(sink) if self._kernel else []
+        clients = ClientProbes(sink, self._sockets.pair_of)
+        natives = clients.natives() if self._kernel else []
         # Behind the others, since it wraps what they have wrapped, and is taken away first.
         libuv = UvloopProbe(sink, row.counts(LIBUV) if row else None)
         accepting = [AcceptProbe()] if row or self._crowded else []
-        ours = *_make_probes(sink, self._sockets), libuv, *accepting
+        ours = *clients.all(), libuv, *accepting
         self._probes = [*ours, *natives, *self.make_more(sink)]
         self._openers += [self._sockets, *(p for p in self._probes if isinstance(p, Opener))]
         self._imports = ImportWatch()
@@ -322,48 +302,6 @@ class Instruments:
                 probe.forget()
             self.programs.leftovers.clear()
             self.recorder.start_afresh()
-
-
-def _make_probes(sink: Sink, sockets: SocketProbe) -> list[Probe]:
-    from pytest_keepalive._probes._aiohttp import AiohttpProbe
-    from pytest_keepalive._probes._http_client import HttpClientProbe
-    from pytest_keepalive._probes._httpcore import HttpcoreProbe
-    from pytest_keepalive._probes._niquests import NiquestsProbe
-    from pytest_keepalive._probes._requests import RequestsProbe
-    from pytest_keepalive._probes._tls import TlsProbe
-    from pytest_keepalive._probes._urllib3 import Urllib3Probe
-
-    tls = TlsProbe(sink)
-    pools = Urllib3Probe(sink)
-    futures = (
-        NiquestsProbe(sink, tls.handshake_of),
-        NiquestsProbe(sink, tls.handshake_of, "urllib3"),
-    )
-
-    def join(manager: object, head: object) -> None:
-        # One of the two packages is the one that niquests stands on.
-        for future in futures:
-            future.join(manager, head)
-
-    return [
-        tls,
-        pools,
-        RequestsProbe(sink, pools.join),
-        RequestsProbe(sink, join, "niquests"),
-        HttpClientProbe(sink, pools.owner_of, sockets.pair_of),
-        AiohttpProbe(sink, tls.handshake_of),
-        HttpcoreProbe(sink, tls.handshake_of, sockets.pair_of),
-        HttpcoreProbe(sink, tls.handshake_of, sockets.pair_of, "httpcore2"),
-        *futures,
-    ]
-
-
-def _make_native_probes(sink: Sink) -> list[Probe]:
-    """Give those that tell of requests alone: the connections are the kernel watch's to state."""
-    from pytest_keepalive._probes._pycurl import PycurlProbe
-    from pytest_keepalive._probes._pyreqwest import PyreqwestProbe
-
-    return [PycurlProbe(sink), PyreqwestProbe(sink)]
 
 
 def _version_of(client: str) -> str:

@@ -37,7 +37,7 @@ class Latecomers:
         """Begin to measure, for a test that has a marker now that its fixtures are there."""
         if has_markers(item):
             import_as_compiled(item.config.add_cleanup)
-            from pytest_keepalive._run_report import begin
+            from pytest_keepalive._run import begin
 
             limits_of(item)
             begin(self._session, self._settings)

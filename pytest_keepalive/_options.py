@@ -86,6 +86,7 @@ settings_key = pytest.StashKey["Settings"]()
 measuring_key = pytest.StashKey[bool]()
 # What the controller of pytest-xdist gives its workers of the baseline; see ``equip``.
 BASELINE_INPUT = "keepalive_baseline"
+GONE_OUTPUT = "keepalive_gone"
 # What pytest can be asked for instead of running tests.
 _IDLE = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
 

@@ -15,10 +15,10 @@ from functools import lru_cache
 from sys import intern
 from typing import NamedTuple
 
-_AUTHORITY_END = re.compile(r"[/?#]")
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _LONGEST_NAME = 40
-_WORD = re.compile(r"[a-z][a-z_-]{0,19}")
+# Compiled when they are first used.
+_AUTHORITY_END, _WORD = r"[/?#]", r"[a-z][a-z_-]{0,19}"
 
 Address = tuple[str, int]
 
@@ -103,7 +103,7 @@ def origin_of(url: str) -> Origin | None:
     scheme, separator, rest = url.partition("://")
     if not separator or not scheme:
         return None
-    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0].rpartition("@")[2]
+    authority = re.split(_AUTHORITY_END, rest, maxsplit=1)[0].rpartition("@")[2]
     try:
         host, port = split_authority(authority)
     except ValueError:
@@ -157,5 +157,8 @@ def _names_only(query: str) -> str:
 
 def _name_only(name: str, equals: str, value: str) -> str:
     # The padding of Base64 looks as if no value stood behind it.
-    plain = len(name) <= _LONGEST_NAME if value.strip("=") else not name or _WORD.fullmatch(name)
+    if value.strip("="):
+        plain = len(name) <= _LONGEST_NAME
+    else:
+        plain = not name or re.fullmatch(_WORD, name) is not None
     return f"{name}{equals}{'...' if equals else ''}" if plain else "..."

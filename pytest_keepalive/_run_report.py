@@ -11,23 +11,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_keepalive._baseline import Baseline, file_of, vanished
-from pytest_keepalive._baseline_file import BaselineFile
-from pytest_keepalive._baseline_text import parse_baseline
-from pytest_keepalive._collected import Collected, collected_key
-from pytest_keepalive._options import (
-    BASELINE_INPUT,
-    Settings,
-    given_baseline,
-    is_worker,
-    measuring_key,
-    settings_key,
-)
+from pytest_keepalive._options import BASELINE_INPUT, GONE_OUTPUT, Settings, settings_key
 from pytest_keepalive._report_file import (
     UnusableFile,
     append_to,
@@ -35,12 +25,13 @@ from pytest_keepalive._report_file import (
     check_writable,
     replace_file,
 )
-from pytest_keepalive._repository import from_repository, repository_of
 from pytest_keepalive._summary import RunSummary, TestSummary
+
+if TYPE_CHECKING:
+    from pytest_keepalive._baseline_file import BaselineFile
 
 _NAME = "keepalive-report"
 _LETTER, _WORD = "V", ("VIOLATION", {"red": True})
-_GONE_OUTPUT = "keepalive_gone"
 
 
 class RunReport:
@@ -74,6 +65,8 @@ class RunReport:
             for path in reports:
                 check_writable(path)
             if settings.baseline is not None:
+                from pytest_keepalive._baseline_file import BaselineFile
+
                 shown = self._shown(settings.baseline)
                 self.kept = BaselineFile(settings.baseline, shown, self._command())
                 self.kept.load(settings.update)
@@ -109,7 +102,7 @@ class RunReport:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take in which tests a worker found to be gone."""
-        self.gone.update(getattr(node, "workeroutput", {}).get(_GONE_OUTPUT, ()))
+        self.gone.update(getattr(node, "workeroutput", {}).get(GONE_OUTPUT, ()))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write all files."""
@@ -163,6 +156,8 @@ class RunReport:
         # Seen from another folder, the files of a baseline are not missing but elsewhere.
         if kept is None or root.resolve() not in kept.path.resolve().parents:
             return set()
+        from pytest_keepalive._baseline import file_of, vanished
+
         files = {file_of(test) for test in kept.baseline.tests}
         missing = {file for file in files if not (root / file).exists()}
         if missing == files and self._config.inipath is None:
@@ -207,6 +202,8 @@ class RunReport:
                 write(line)
 
     def _from_repository(self, path: str) -> str:
+        from pytest_keepalive._repository import from_repository, repository_of
+
         root = self._config.rootpath
         return from_repository(path, root, repository_of(root, os.environ))
 
@@ -227,59 +224,7 @@ def report_of(config: pytest.Config) -> RunReport:
     return report
 
 
-def prepare(config: pytest.Config) -> None:
-    """Make ready before anything is collected.
-
-    Raises:
-        pytest.UsageError: See ``RunReport.check``.
-    """
-    settings = config.stash[settings_key]
-    if settings.baseline is not None or given_baseline(config) is not None:
-        collected = config.stash[collected_key] = Collected()
-        config.pluginmanager.register(collected, "keepalive-collected")
-    if not is_worker(config):
-        report_of(config).check()
-
-
-def begin(session: pytest.Session, settings: Settings) -> None:
-    """Begin to measure, in the process that runs the tests, unless that has begun."""
-    config = session.config
-    if measuring_key in config.stash:
-        return
-    from pytest_keepalive._session import KeepaliveSession
-
-    baseline = _worker_begins(session) if is_worker(config) else _controller_begins(session)
-    plugin = KeepaliveSession(settings, config.hook, baseline)
-    config.pluginmanager.register(plugin, "keepalive-session")
-    config.stash[measuring_key] = True
-
-
-def _worker_begins(session: pytest.Session) -> Baseline | None:
-    from pytest_keepalive._workers import join
-
-    join(session.config)
-    text, shown, updating = given_baseline(session.config) or (None, "", False)
-    if text is None:
-        return None
-    baseline = parse_baseline(text, shown)
-    gone = _gone(session, baseline)
-    session.config.workeroutput[_GONE_OUTPUT] = gone  # type: ignore[attr-defined]
-    return None if updating else baseline
-
-
-def _controller_begins(session: pytest.Session) -> Baseline | None:
-    report = report_of(session.config)
-    if report.kept is None:
-        return None
-    report.gone.update(_gone(session, report.kept.baseline))
-    return None if session.config.stash[settings_key].update else report.kept.baseline
-
-
-def _gone(session: pytest.Session, baseline: Baseline) -> list[str]:
-    collected = session.config.stash[collected_key]
-    return vanished(baseline, collected.tests, collected.whole_files(session))
-
-
+@lru_cache(maxsize=1)
 def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 

@@ -11,10 +11,11 @@ from pytest_keepalive._account import account_of
 from pytest_keepalive._collector import paused_collector
 from pytest_keepalive._events import Sink
 from pytest_keepalive._fixtures import counter_key
-from pytest_keepalive._instruments import Probe, instruments
+from pytest_keepalive._instruments import instruments
 from pytest_keepalive._limits import ConnectionLimitExceeded, Violation
 from pytest_keepalive._markers import has_markers, limits_of
 from pytest_keepalive._options import Settings, measures_everything
+from pytest_keepalive._probes._probe import Probe
 from pytest_keepalive._recorder import Window
 from pytest_keepalive._recording import Recording
 from pytest_keepalive._summary import Place

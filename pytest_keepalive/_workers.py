@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_keepalive._instruments import instruments
 from pytest_keepalive._options import handed_over
 
 if TYPE_CHECKING:
@@ -67,6 +66,8 @@ def admit(node: Any) -> None:
 def join(config: pytest.Config) -> None:
     """Count the connects of this process for the other workers, when it is one itself."""
     if sys.platform == "linux":
+        from pytest_keepalive._instruments import instruments
+
         address = handed_over(config, _ROW_INPUT)
         instruments.join(None if address is None else _row(address))
 

@@ -60,7 +60,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     settings = config.stash[settings_key]
     if measures_everything(config) and not settings.off and not runs_no_test(config):
         import_as_compiled(config.add_cleanup)
-        from pytest_keepalive._run_report import prepare
+        from pytest_keepalive._run import prepare
 
         prepare(config)
 
@@ -106,7 +106,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     used = any(has_markers(item) or wants_counter(item) for item in session.items)
     if used or settings.at_most_per_origin is not None or measures_everything(config):
         import_as_compiled(config.add_cleanup)
-        from pytest_keepalive._run_report import begin
+        from pytest_keepalive._run import begin
 
         begin(session, settings)
     elif session.items:

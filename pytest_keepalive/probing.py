@@ -21,9 +21,9 @@ from pytest_keepalive._events import (
     Trouble,
     new_number,
 )
-from pytest_keepalive._instruments import Probe
 from pytest_keepalive._origin import Origin, Pair, origin_of, pair_of, without_secrets
 from pytest_keepalive._probes._patch import Patches, SeamGone, observing
+from pytest_keepalive._probes._probe import Probe
 
 __all__ = [
     "Adopted",

@@ -30,6 +30,7 @@ FACING_PYTEST = {
     "_latecomers",
     "_markers",
     "_options",
+    "_run",
     "_run_report",
     "_session",
     "_test_id",

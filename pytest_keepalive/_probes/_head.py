@@ -28,8 +28,8 @@ _KEPT = frozenset(
         "www-authenticate",
     )
 )
-_SCHEME = re.compile(r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s+[^=\s]|\s*(?:,|$))")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_SCHEME = r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s+[^=\s]|\s*(?:,|$))"
+_QUOTED = r'"(?:[^"\\]|\\.)*"?'
 _LONGEST = 200
 
 
@@ -61,7 +61,7 @@ def forbids_reuse(http_version: str, connection: str | None) -> bool:
 
 def _kept_value(name: str, value: str) -> str:
     if name.endswith("-authenticate"):
-        value = ", ".join(_SCHEME.findall(_QUOTED.sub("", value)))
+        value = ", ".join(re.findall(_SCHEME, re.sub(_QUOTED, "", value)))
     elif name == "location":
         value = without_secrets(value)
     return value[:_LONGEST]

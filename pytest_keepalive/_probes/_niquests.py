@@ -2,7 +2,7 @@
 
 Rules
 1. urllib3-future may have taken the place of ``urllib3``, or live beside it under a name of its
-   own: a probe watches one of the two packages, and keeps quiet where it is not urllib3-future.
+   own: a probe watches one of the two packages.
 2. A request is named by its promise, which the response gives back: over HTTP/2 several are on
    one connection at once, and any of them may be asked for first.
 3. The head is seen in the backend, where the body of the response cannot have been read yet.
@@ -56,7 +56,6 @@ from pytest_keepalive._probes._niquests_wire import (
 from pytest_keepalive._probes._patch import Patches, observing
 from pytest_keepalive._probes._running import running_loop, running_task, thread_number
 from pytest_keepalive._probes._seam import ignore, observed, seam_of
-from pytest_keepalive._probes._urllib3 import is_urllib3_future
 
 HandshakeOf = Callable[[Any], "tuple[float, float, str | None] | None"]
 Arguments = tuple[Any, ...]
@@ -102,8 +101,6 @@ class NiquestsProbe:
         Raises:
             SeamGone: A name that this needs is gone.
         """
-        if not is_urllib3_future(module.__name__):
-            return
         for path, prefix, low_response in _SIDES:
             connection = seam_of(module, f"{path}connection.{prefix}HTTPConnection")
             pool = seam_of(module, f"{path}connectionpool.{prefix}HTTPConnectionPool")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from importlib.util import find_spec
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -24,19 +23,6 @@ from pytest_keepalive._probes._pool_key import PoolKeys
 from pytest_keepalive._probes._seam import seam_of
 
 _DEEPEST = 16
-
-
-def is_urllib3_future(package: str) -> bool:
-    """Tell whether a package is urllib3-future, which may have replaced ``urllib3`` itself.
-
-    Args:
-        package: Its name; it must have been imported, at least in part.
-    """
-    try:
-        return find_spec(f"{package}._async") is not None
-    except (ImportError, ValueError):
-        # Somebody's stand-in for the package, which is no package at all.
-        return False
 
 
 class Urllib3Probe:
@@ -65,9 +51,6 @@ class Urllib3Probe:
         Raises:
             SeamGone: A name that this needs is gone.
         """
-        if is_urllib3_future(module.__name__.partition(".")[0]):
-            # It stands on nothing of http.client, and has a probe of its own.
-            return
         manager = seam_of(module, "PoolManager")
         self._patches.wrap(manager, "connection_from_pool_key", self._keyed)
         for name in ("HTTPConnectionPool", "HTTPSConnectionPool"):
