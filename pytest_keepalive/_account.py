@@ -46,7 +46,7 @@ def account_of(
         )
         account: dict[str, Any] = {"summary": summary.as_dict()}
         if details and (recording.connections or recording.attempts or not recording.exact):
-            from pytest_keepalive._reports._json import details_of, pack
+            from pytest_keepalive._reports._details import details_of
 
-            account["details"] = pack(details_of(recording, findings))
+            account["details"] = details_of(recording, findings)
     return account

@@ -184,6 +184,8 @@ class Ledger:
     def _inherit(self, predecessor: Ledger) -> None:
         self._forked = predecessor._forked
         self.troubles = dict(predecessor.troubles)
+        if not predecessor._live:
+            return
         heirs = {track: track.carried_over() for track in predecessor._live.values()}
         self._live = {track.pair: heir for track, heir in heirs.items()}
         self.tracks = list(heirs.values())

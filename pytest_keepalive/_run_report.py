@@ -29,6 +29,7 @@ from pytest_keepalive._summary import RunSummary, TestSummary
 
 if TYPE_CHECKING:
     from pytest_keepalive._baseline_file import BaselineFile
+    from pytest_keepalive._reports._packed import PackedDetails
 
 _NAME = "keepalive-report"
 _LETTER, _WORD = "V", ("VIOLATION", {"red": True})
@@ -46,7 +47,7 @@ class RunReport:
         self._config = config
         self._settings = settings
         self._summary = RunSummary()
-        self._details: dict[str, str] = {}
+        self._details: PackedDetails | None = None
         self.kept: BaselineFile | None = None
         self.gone: set[str] = set()
         self._said: list[str] = []
@@ -87,7 +88,7 @@ class RunReport:
         if account is not None:
             self._summary.add(node, TestSummary.from_dict(account["summary"]))
             if "details" in account:
-                self._details[node] = account["details"]
+                self._take_details(node, account["details"])
         if report.failed:
             # Its teardown failed, or it is said so late: of subtests, when the terminal was told.
             self._summary.fail(node)
@@ -132,6 +133,17 @@ class RunReport:
             write(printable(line), red=True)
         self._annotate(write)
 
+    def _take_details(self, node: str, details: str) -> None:
+        if self._details is None:
+            from pytest_keepalive._reports._packed import PackedDetails
+
+            self._details = PackedDetails()
+        self._details.add(node, details)
+
+    def _run(self) -> tuple[RunSummary, dict[str, str], str]:
+        details = {} if self._details is None else self._details.pack()
+        return self._summary, details, _version()
+
     def _shown(self, path: Path) -> str:
         try:
             return str(path.relative_to(self._config.invocation_params.dir))
@@ -175,13 +187,13 @@ class RunReport:
         if self._settings.json is not None:
             from pytest_keepalive._reports._json import json_report
 
-            replace_file(self._settings.json, json_report(self._summary, self._details, _version()))
+            replace_file(self._settings.json, json_report(*self._run()))
 
     def _write_html(self) -> None:
         if self._settings.html is not None:
             from pytest_keepalive._reports._html import html_report
 
-            replace_file(self._settings.html, html_report(self._summary, self._details, _version()))
+            replace_file(self._settings.html, html_report(*self._run()))
 
     def _write_github(self) -> None:
         path = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -156,7 +156,9 @@ class KeepaliveSession:
             item.user_properties[:] = [
                 each for each in item.user_properties if not each[0].startswith(PREFIX)
             ] + properties_of(account["summary"])
-        item.ihook.pytest_keepalive_test_measured(item=item, recording=recording)
+        # To find the hooks of a test's folder takes longer than to see that there are none.
+        if item.config.hook.pytest_keepalive_test_measured.get_hookimpls():
+            item.ihook.pytest_keepalive_test_measured(item=item, recording=recording)
 
 
 def _reword(

@@ -333,9 +333,11 @@ def _folded(found: Iterable[Waste]) -> list[Waste]:
 def _summed(pairs: Iterable[tuple[str, Figures]]) -> dict[str, Figures]:
     sums: dict[str, Figures] = {}
     for origin, figures in pairs:
-        sums[origin] = sums.get(origin, Figures()).plus(figures)
+        sums[origin] = sums[origin].plus(figures) if origin in sums else figures
     return sums
 
 
 def _sum_of(figures: Iterable[Figures]) -> Figures:
-    return reduce(Figures.plus, figures, Figures())
+    several = tuple(figures)
+    # Most tests have one origin.
+    return several[0] if len(several) == 1 else reduce(Figures.plus, several, Figures())

@@ -18,7 +18,11 @@ def node_of(item: pytest.Item) -> str:
     Of a file outside the root, as of a second project, pytest's id tells only where it is below
     the argument of the command line: two of them may share it. Here it is seen from the root.
     """
-    file = _file_outside(item.config.rootpath, item.path)
+    root, path = item.config.rootpath, item.path
+    # Asked several times of each test, and most stand below the root: paths are slow to compare.
+    if str(path).startswith(f"{root}{os.sep}"):
+        return item.nodeid
+    file = _file_outside(root, path)
     return item.nodeid if file is None else "".join((file, *item.nodeid.partition("::")[1:]))
 
 
@@ -27,7 +31,6 @@ def steady_id(item: pytest.Item) -> str:
     return _without_repetition(item, _without_group(item, node_of(item)))
 
 
-# Asked several times of each test, and a file has many.
 @lru_cache(maxsize=256)
 def _file_outside(root: Path, path: Path) -> str | None:
     """Give the way from the root to a file that is not below it, where there is one."""

@@ -24,6 +24,7 @@ Beginning = Callable[[int, float, Any], Event]
 Maker = Callable[[int, Any], Event]
 """Makes an event of the number of an exchange and one fact."""
 _BEGUN = 5
+_WHOLE = 3
 
 
 def reader_of(requested: Beginning, answered: Maker) -> Reader:
@@ -37,6 +38,15 @@ def reader_of(requested: Beginning, answered: Maker) -> Reader:
 
     def read(course: Course) -> tuple[list[Event], bool]:
         _, told, asked, number, at, *facts = course
+        if not told and len(facts) == len(makers) and None not in facts:
+            # Most were over before anybody looked.
+            course[1] = _WHOLE
+            first, last = facts
+            return [
+                requested(number, at, asked),
+                answered(number, first),
+                _ended(number, last),
+            ], True
         new = [] if told else [requested(number, at, asked)]
         seen = max(told - 1, 0)
         untold = zip(makers[seen:], facts[seen:], strict=False)

@@ -98,8 +98,8 @@ class Witness:
 
 def native_clients() -> tuple[str, ...]:
     """Name the client libraries in this process that connect without Python's sockets."""
-    loaded = {label for module, label in NATIVE_CLIENTS.items() if label and module in sys.modules}
-    return tuple(sorted(loaded))
+    loaded = NATIVE_CLIENTS.keys() & sys.modules.keys()
+    return tuple(sorted({NATIVE_CLIENTS[module] for module in loaded})) if loaded else ()
 
 
 def children_figure() -> int:

@@ -20,6 +20,7 @@ from pytest_keepalive._report_file import replace_file
 from pytest_keepalive._reports._github import markdown
 from pytest_keepalive._reports._html import html_report
 from pytest_keepalive._reports._json import json_report
+from pytest_keepalive._reports._packed import PackedDetails
 from pytest_keepalive._reports._terminal import summary_lines
 from pytest_keepalive._summary import Place, RunSummary, TestSummary
 from tests.facts import opened
@@ -53,20 +54,20 @@ class Controller:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._summary = RunSummary()
-        self._details: dict[str, str] = {}
+        self._details = PackedDetails()
         self.seconds = 0.0
 
     def take(self, node: str, account: dict[str, Any]) -> None:
         """Take in the account of a test."""
         began = time.process_time()
         self._summary.add(node, TestSummary.from_dict(account["summary"]))
-        self._details[node] = account["details"]
+        self._details.add(node, account["details"])
         self.seconds += time.process_time() - began
 
     def finish(self) -> None:
         """Write everything that there is to write."""
         began = time.process_time()
-        run, baseline = (self._summary, self._details, "1.0"), self._folder / "baseline.json"
+        run, baseline = (self._summary, self._details.pack(), "1.0"), self._folder / "baseline.json"
         replace_file(self._folder / "report.json", json_report(*run))
         replace_file(self._folder / "report.html", html_report(*run))
         replace_file(self._folder / "summary.md", [markdown(self._summary)])

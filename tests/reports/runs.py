@@ -10,6 +10,7 @@ from pytest_keepalive._events import Side
 from pytest_keepalive._limits import Limit
 from pytest_keepalive._origin import Origin
 from pytest_keepalive._recording import Recording
+from pytest_keepalive._reports._json import pack
 from pytest_keepalive._summary import Place, RunSummary, TestSummary
 from pytest_keepalive._verdict import violations_of
 
@@ -39,7 +40,7 @@ class ReportedRun:
         outcome = "failed" if violations else "passed"
         self.summary.add(node, replace(summary, outcome=outcome))
         if "details" in account:
-            self.details[node] = account["details"]
+            self.details[node] = pack(account["details"])
 
 
 def small_run() -> ReportedRun:

@@ -111,10 +111,10 @@ def test_what_is_written_can_stand_in_a_page(text: str) -> None:
 
 
 def test_what_is_packed_is_unpacked() -> None:
-    assert json.loads(unpack(pack({"a": [1, EVIL]}))) == {"a": [1, EVIL]}
+    assert json.loads(unpack(pack(dumps({"a": [1, EVIL]})))) == {"a": [1, EVIL]}
 
 
-def test_ten_thousand_connections_travel_in_a_small_text() -> None:
+def test_a_thousand_connections_are_packed_into_a_small_text() -> None:
     run = ReportedRun()
     run.add("test_many", opened(1000))
     assert len(run.details["test_many"]) < 100 * 1000
