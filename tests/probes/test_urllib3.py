@@ -14,7 +14,8 @@ from urllib3.util import Retry
 
 from pytest_keepalive import KeepaliveWarning, measure
 from pytest_keepalive._connection import State
-from pytest_keepalive._events import CloseTrigger, Ending
+from pytest_keepalive._events import CloseTrigger, Ending, discard
+from pytest_keepalive._probes._urllib3 import Urllib3Probe
 from pytest_keepalive._server import ConnectProxy, KeepaliveServer, Reply
 from pytest_keepalive._view import View
 from tests.probes.agreement import assert_agreement
@@ -284,3 +285,23 @@ def test_a_pool_that_cannot_be_told_changes_nothing_for_the_program(
     assert (seen.count, len(seen.exchanges)) == (1, 1)
     assert only(seen).origin == server.url
     assert seen.recording.notes == ("urllib3: its probe failed with LookupError('no scheme')",)
+
+
+def test_a_pool_in_the_place_of_one_that_is_gone_has_its_own_key() -> None:
+    probe = Urllib3Probe(discard)
+    probe.install(urllib3.poolmanager)
+    try:
+        manager = PoolManager()
+        gone = manager.connection_from_host("127.0.0.1", 1)
+        stale = probe._keys[id(gone)]
+        del gone
+        manager.clear()
+        assert (stale.reference(), probe._keys) == (None, {})
+        pool = manager.connection_from_host("127.0.0.1", 2)
+        # As if what is gone had left its entry, where the new pool stands now.
+        probe._keys[id(pool)] = stale
+        assert probe._owner(pool).pool_key == ()
+        assert manager.connection_from_host("127.0.0.1", 2) is pool
+        assert ("port", "2") in probe._owner(pool).pool_key
+    finally:
+        probe.uninstall()
