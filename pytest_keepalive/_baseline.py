@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._baseline_entry import Entry, Span, entries_of, line_of
-from pytest_keepalive._connection import count_of
 from pytest_keepalive._limits import Broken, Violation
 from pytest_keepalive._summary import Figures
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pytest_keepalive._connection import count_of
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._summary import Figures
 
 FIELDS = ("connections", "exchanges", "reused")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._baseline import (
     Baseline,
     improvements,
@@ -19,7 +20,6 @@ from pytest_keepalive._baseline import (
     update,
 )
 from pytest_keepalive._baseline_text import parse_baseline, render_baseline
-from pytest_keepalive._connection import count_of
 from pytest_keepalive._file_lock import held_lock
 from pytest_keepalive._report_file import UnusableFile, check_replaceable, read_file, replace_file
 from pytest_keepalive._summary import Figures, RunSummary

@@ -15,9 +15,11 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_keepalive._watch._facts import Neighbours, Suspicion
+if TYPE_CHECKING:
+    from pytest_keepalive._watch._count_table import Neighbours
+    from pytest_keepalive._watch._facts import Suspicion
 
 _UNRECORDED = "a client without a transport of connection_counter"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._call_site import CallSite
 from pytest_keepalive._events import Adopted, ClosedBy, Ending, Side
 from pytest_keepalive._origin import Address, Origin
@@ -242,8 +243,3 @@ class Connection:
         if not self.exchanges_seen:
             carried = "exchanges not seen"
         return f"<Connection #{self.index} {self.origin} {spoken} {self.state} {carried}>"
-
-
-def count_of(number: int, noun: str) -> str:
-    """Write a number and its noun, plural where it is not one."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

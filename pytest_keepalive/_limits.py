@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 
-from pytest_keepalive._connection import Connection, Tally, count_of
+from pytest_keepalive._amount import count_of
+from pytest_keepalive._connection import Connection, Tally
 from pytest_keepalive._destination import parse_destination
 from pytest_keepalive._recording import Recording
 

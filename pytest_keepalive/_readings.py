@@ -19,8 +19,7 @@ from pytest_keepalive._blind_spots import BlindSpot, Sight
 from pytest_keepalive._watch._witness import Witness
 
 if TYPE_CHECKING:
-    from pytest_keepalive._watch._count_table import Row
-    from pytest_keepalive._watch._facts import Neighbours
+    from pytest_keepalive._watch._count_table import Neighbours, Row
 
 # By number: a test may stop the clock. What lies in between is in seconds.
 _ATTEMPTS, _BETWEEN_ATTEMPTS = 20, 0.0001

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._blind_spots import BlindSpot
-from pytest_keepalive._connection import Connection, Exchange, Tally, count_of
+from pytest_keepalive._connection import Connection, Exchange, Tally
 from pytest_keepalive._destination import Destination, parse_destination
 from pytest_keepalive._events import Adopted, Attempted
 from pytest_keepalive._origin import Origin

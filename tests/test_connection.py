@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_keepalive._connection import Connection, State, Tally, count_of
+from pytest_keepalive._connection import Connection, State, Tally
 from pytest_keepalive._events import Ending
 from pytest_keepalive._origin import Origin
 
@@ -150,11 +150,3 @@ def test_a_value_cannot_be_changed_and_can_be_copied(value: Any) -> None:
         value.index = 7
     assert pickle.loads(pickle.dumps(value)) == value
     assert copy.deepcopy(value) == value
-
-
-def test_a_count_agrees_with_its_noun() -> None:
-    assert [count_of(number, "exchange") for number in (0, 1, 2)] == [
-        "0 exchanges",
-        "1 exchange",
-        "2 exchanges",
-    ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pytest_keepalive._connection import Exchange, count_of
+from pytest_keepalive._amount import count_of
+from pytest_keepalive._connection import Exchange
 from pytest_keepalive._diagnosis._causes import Cause
 from pytest_keepalive._diagnosis._closed import Closed, told
 from pytest_keepalive._diagnosis._proof import Proof

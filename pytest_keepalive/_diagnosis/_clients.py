@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_keepalive._connection import count_of
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._diagnosis._case import Case
 from pytest_keepalive._diagnosis._causes import Cause
 from pytest_keepalive._diagnosis._pool import closed_at

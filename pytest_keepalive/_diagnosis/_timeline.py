@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_keepalive._connection import Connection, Exchange, count_of
+from pytest_keepalive._amount import count_of
+from pytest_keepalive._connection import Connection, Exchange
 from pytest_keepalive._diagnosis._case import Case, need_of
 from pytest_keepalive._diagnosis._pool import closed_at
 

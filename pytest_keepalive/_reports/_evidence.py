@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._call_site import CallSite
-from pytest_keepalive._connection import Connection, Exchange, count_of
+from pytest_keepalive._connection import Connection, Exchange
 from pytest_keepalive._diagnosis import Finding
 from pytest_keepalive._events import Attempted, CloseTrigger, Outcome, Side
 from pytest_keepalive._origin import Origin

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._call_site import CallSite
-from pytest_keepalive._connection import count_of
 from pytest_keepalive._diagnosis import Cause, Finding
 from pytest_keepalive._reports._prose import wrapped
 from pytest_keepalive._reports._quotation import quoted

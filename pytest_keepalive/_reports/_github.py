@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from pytest_keepalive._connection import count_of
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._reports._prose import printable
 from pytest_keepalive._summary import Broken, RunSummary, Waste
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_keepalive._connection import count_of
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._reports._prose import printable
 from pytest_keepalive._summary import TestSummary
 

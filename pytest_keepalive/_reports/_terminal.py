@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_keepalive._connection import count_of
+from pytest_keepalive._amount import count_of
 from pytest_keepalive._reports._prose import printable, wrapped
 from pytest_keepalive._summary import RunSummary, Waste
 

@@ -16,7 +16,6 @@ import sys
 from typing import NamedTuple
 
 from pytest_keepalive._opens import LANES
-from pytest_keepalive._watch._facts import Neighbours
 from pytest_keepalive._watch._witness import reaped, reaped_by, running
 
 ROWS = 1024
@@ -29,6 +28,18 @@ _SUSPECT = _DONE + ROWS * _LANES
 _REAPED = _SUSPECT + ROWS
 _PROCESS = _REAPED + ROWS
 _WORDS = _PROCESS + ROWS
+
+
+class Neighbours(NamedTuple):
+    """What could be told of the other workers at some moment.
+
+    Args:
+        suspect: Whether one of them may connect without counting.
+        reaped: For each row, a figure that changes when a child of its worker was waited for.
+    """
+
+    suspect: bool
+    reaped: tuple[int, ...]
 
 
 class RowAddress(NamedTuple):

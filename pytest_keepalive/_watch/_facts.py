@@ -105,18 +105,6 @@ class Doubt(NamedTuple):
         return f"{self.process_name or 'a process'} (process {self.process}) {self.what}"
 
 
-class Neighbours(NamedTuple):
-    """What could be told of the other workers at some moment.
-
-    Args:
-        suspect: Whether one of them may connect without counting.
-        reaped: For each row, a figure that changes when a child of its worker was waited for.
-    """
-
-    suspect: bool
-    reaped: tuple[int, ...]
-
-
 class Suspicion(NamedTuple):
     """Something that could have opened connections unseen by the kernel watch.
 
