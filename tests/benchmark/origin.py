@@ -29,7 +29,14 @@ ANSWER = ("\r\n".join(_HEAD).format(length=len(_BODY)) + "\r\n\r\n" + _BODY).enc
 
 
 class Answering(asyncio.Protocol):
-    """Answers every request without a body."""
+    """Answers every request without a body.
+
+    Args:
+        seconds: How long it takes for that.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -40,13 +47,21 @@ class Answering(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer the requests that are whole."""
         *requests, self._received = (self._received + data).split(b"\r\n\r\n")
-        self._transport.write(ANSWER * len(requests))
+        if requests and self._seconds:
+            answer = ANSWER * len(requests)
+            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, answer)
+        else:
+            self._transport.write(ANSWER * len(requests))
 
 
 @contextmanager
-def running_origin() -> Iterator[int]:
-    """Run the server in a process of its own, and give its port."""
-    command = (sys.executable, "-m", __name__)
+def running_origin(seconds: float = 0.0) -> Iterator[int]:
+    """Run the server in a process of its own, and give its port.
+
+    Args:
+        seconds: How long it takes for each answer.
+    """
+    command = (sys.executable, "-m", __name__, str(seconds))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -55,12 +70,12 @@ def running_origin() -> Iterator[int]:
             process.kill()
 
 
-async def _serve() -> None:
+async def _serve(seconds: float = 0.0) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Answering, "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(lambda: Answering(seconds), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(*map(float, sys.argv[1:])))

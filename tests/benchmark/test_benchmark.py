@@ -19,7 +19,7 @@ def test_it_prints_every_figure_with_its_limit() -> None:
     command = (sys.executable, "-m", "tests.benchmark", *TINY, *FEW)
     lines = subprocess.check_output(command, cwd=ROOT, encoding="utf-8").splitlines()
     watch = 7 + bool(shutil.which("strace")) if sys.platform == "linux" else 0
-    assert len(lines) == 1 + 2 + len(CLIENTS) + 2 + 4 + watch
+    assert len(lines) == 1 + 2 + len(CLIENTS) + 2 + 5 + watch
     assert all("≤" in line for line in lines[1:])
 
 
