@@ -12,6 +12,7 @@ class paused_collector:
     the collector would walk all of them again for each tenth part that comes to it.
     """
 
+    # No generator, which would cost a test more than what it does here.
     __slots__ = ("_was_enabled",)
 
     def __enter__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -86,6 +86,7 @@ settings_key = pytest.StashKey["Settings"]()
 measuring_key = pytest.StashKey[bool]()
 # What the controller of pytest-xdist gives its workers of the baseline; see ``equip``.
 BASELINE_INPUT = "keepalive_baseline"
+# What a worker gives back of it: the tests that it found to be gone.
 GONE_OUTPUT = "keepalive_gone"
 # What pytest can be asked for instead of running tests.
 _IDLE = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
@@ -110,6 +111,27 @@ def handed_over(config: pytest.Config, name: str) -> Any:
         name: Under which it was put into ``workerinput``.
     """
     return getattr(config, "workerinput", {}).get(name)
+
+
+def hand_back(config: pytest.Config, name: str, value: Any) -> None:
+    """Give something back to the process that started this worker.
+
+    Args:
+        config: Of this process, which must be a worker.
+        name: Under which ``handed_back`` finds it.
+        value: Plain data, as execnet carries it.
+    """
+    cast("Any", config).workeroutput[name] = value
+
+
+def handed_back(node: Any, name: str) -> Any:
+    """Give what a worker that has ended gave back, ``None`` for nothing, as where it crashed.
+
+    Args:
+        node: The worker, as pytest-xdist gives it to ``pytest_testnodedown``.
+        name: Under which it was given.
+    """
+    return getattr(node, "workeroutput", {}).get(name)
 
 
 def measures_everything(config: pytest.Config) -> bool:

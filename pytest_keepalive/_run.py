@@ -15,6 +15,7 @@ from pytest_keepalive._options import (
     GONE_OUTPUT,
     Settings,
     given_baseline,
+    hand_back,
     is_worker,
     measuring_key,
     settings_key,
@@ -65,8 +66,7 @@ def _worker_begins(session: pytest.Session) -> Baseline | None:
     from pytest_keepalive._baseline_text import parse_baseline
 
     baseline = parse_baseline(text, shown)
-    gone = _gone(session, baseline)
-    session.config.workeroutput[GONE_OUTPUT] = gone  # type: ignore[attr-defined]
+    hand_back(session.config, GONE_OUTPUT, _gone(session, baseline))
     return None if updating else baseline
 
 

@@ -11,13 +11,19 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_keepalive._options import BASELINE_INPUT, GONE_OUTPUT, Settings, settings_key
+from pytest_keepalive._options import (
+    BASELINE_INPUT,
+    GONE_OUTPUT,
+    Settings,
+    handed_back,
+    settings_key,
+)
 from pytest_keepalive._report_file import (
     UnusableFile,
     append_to,
@@ -103,7 +109,7 @@ class RunReport:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take in which tests a worker found to be gone."""
-        self.gone.update(getattr(node, "workeroutput", {}).get(GONE_OUTPUT, ()))
+        self.gone.update(handed_back(node, GONE_OUTPUT) or ())
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write all files."""
@@ -140,7 +146,7 @@ class RunReport:
             self._details = PackedDetails()
         self._details.add(node, details)
 
-    def _run(self) -> tuple[RunSummary, dict[str, str], str]:
+    def _contents(self) -> tuple[RunSummary, dict[str, str], str]:
         details = {} if self._details is None else self._details.pack()
         return self._summary, details, _version()
 
@@ -187,13 +193,13 @@ class RunReport:
         if self._settings.json is not None:
             from pytest_keepalive._reports._json import json_report
 
-            replace_file(self._settings.json, json_report(*self._run()))
+            replace_file(self._settings.json, json_report(*self._contents()))
 
     def _write_html(self) -> None:
         if self._settings.html is not None:
             from pytest_keepalive._reports._html import html_report
 
-            replace_file(self._settings.html, html_report(*self._run()))
+            replace_file(self._settings.html, html_report(*self._contents()))
 
     def _write_github(self) -> None:
         path = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -236,7 +242,7 @@ def report_of(config: pytest.Config) -> RunReport:
     return report
 
 
-@lru_cache(maxsize=1)
+@cache
 def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 

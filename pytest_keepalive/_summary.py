@@ -339,5 +339,4 @@ def _summed(pairs: Iterable[tuple[str, Figures]]) -> dict[str, Figures]:
 
 def _sum_of(figures: Iterable[Figures]) -> Figures:
     several = tuple(figures)
-    # Most tests have one origin.
-    return several[0] if len(several) == 1 else reduce(Figures.plus, several, Figures())
+    return reduce(Figures.plus, several) if several else Figures()

@@ -24,6 +24,8 @@ with as_compiled():
     from pytest_keepalive._options import (
         Settings,
         add_options,
+        hand_back,
+        handed_back,
         is_worker,
         measures_everything,
         runs_no_test,
@@ -86,13 +88,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise
         # A worker that ends for it looks like a crash: it runs nothing, and has itself be told on.
         items.clear()
-        config.workeroutput[_COMPLAINT] = str(error)  # type: ignore[attr-defined] # pytest-xdist's
+        hand_back(config, _COMPLAINT, str(error))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Complain of the markers for a worker."""
-    complaint = getattr(node, "workeroutput", {}).get(_COMPLAINT)
+    complaint = handed_back(node, _COMPLAINT)
     if complaint is not None:
         raise pytest.UsageError(complaint)
 

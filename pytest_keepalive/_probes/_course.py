@@ -24,7 +24,6 @@ Beginning = Callable[[int, float, Any], Event]
 Maker = Callable[[int, Any], Event]
 """Makes an event of the number of an exchange and one fact."""
 _BEGUN = 5
-_WHOLE = 3
 
 
 def reader_of(requested: Beginning, answered: Maker) -> Reader:
@@ -34,25 +33,17 @@ def reader_of(requested: Beginning, answered: Maker) -> Reader:
         requested: Makes an event of what was asked.
         answered: Makes an event of what was answered.
     """
-    makers = answered, _ended
 
     def read(course: Course) -> tuple[list[Event], bool]:
         _, told, asked, number, at, *facts = course
-        if not told and len(facts) == len(makers) and None not in facts:
-            # Most were over before anybody looked.
-            course[1] = _WHOLE
-            first, last = facts
-            return [
-                requested(number, at, asked),
-                answered(number, first),
-                _ended(number, last),
-            ], True
-        new = [] if told else [requested(number, at, asked)]
-        seen = max(told - 1, 0)
-        untold = zip(makers[seen:], facts[seen:], strict=False)
-        new += [make(number, fact) for make, fact in untold if fact is not None]
         course[1] = 1 + len(facts)
-        return new, len(facts) == len(makers)
+        new = [] if told else [requested(number, at, asked)]
+        if told <= 1 and facts and facts[0] is not None:
+            new.append(answered(number, facts[0]))
+        is_over = len(facts) > 1
+        if is_over and facts[1] is not None:
+            new.append(_ended(number, facts[1]))
+        return new, is_over
 
     return read
 

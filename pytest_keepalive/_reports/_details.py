@@ -41,13 +41,12 @@ def details_of(recording: Recording, findings: Iterable[Finding]) -> str:
         f'"doubts":{_list(map(dumps, recording.doubts))},'
         f'"notes":{_list(map(dumps, recording.notes))},'
         f'"left_out":{recording.left_out},'
-        f'"failed_attempts":{_list(_attempt(each, start) for each in failed_attempts(recording))},'
+        f'"failed_attempts":{_list(_attempt(each, start) for each in _failed_attempts(recording))},'
         f'"unplaced":{_list(_exchange(each.exchange, start) for each in recording.unplaced)}}}'
     )
 
 
-def failed_attempts(recording: Recording) -> Iterator[Attempted]:
-    """Give the connects that did not become connections."""
+def _failed_attempts(recording: Recording) -> Iterator[Attempted]:
     from pytest_keepalive._events import FAILED
 
     return (each for each in recording.attempts if each.outcome is FAILED)
@@ -72,17 +71,17 @@ def _connection(connection: Connection, start: float) -> str:
 
 
 def _exchange(exchange: Exchange, start: float) -> str:
-    status, error = exchange.status, exchange.error
+    status = exchange.status
     return (
         f'{{"index":{exchange.index},"method":{_text(exchange.method)},'
         f'"url":{_text(exchange.url)},"status":{"null" if status is None else status},'
-        f'"http_version":{_text(exchange.http_version)},"reused":{_truth(exchange.index > 0)},'
+        f'"http_version":{_text(exchange.http_version)},"reused":{_truth(exchange.reused)},'
         f'"idle_before":{_seconds(exchange.idle_before)},'
         f'"call_site":{_text(exchange.call_site)},'
         f'"started_at":{_since(start, exchange.started_at)},'
         f'"head_at":{_since(start, exchange.head_at)},'
         f'"ended_at":{_since(start, exchange.ended_at)},'
-        f'"ending":{_text(exchange.ending)},"error":{_text(error)}}}'
+        f'"ending":{_text(exchange.ending)},"error":{_text(exchange.error)}}}'
     )
 
 

@@ -47,11 +47,11 @@ class Answering(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer the requests that are whole."""
         *requests, self._received = (self._received + data).split(b"\r\n\r\n")
-        if requests and self._seconds:
-            answer = ANSWER * len(requests)
-            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, answer)
+        answers = ANSWER * len(requests)
+        if self._seconds:
+            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, answers)
         else:
-            self._transport.write(ANSWER * len(requests))
+            self._transport.write(answers)
 
 
 @contextmanager

@@ -82,8 +82,10 @@ class TestStreams:
                 read(response)
                 assert endings(events) == [Ending.COMPLETE]
             send(client, keepalive_server.url_for("/next"))
+            # What is not read to its end is closed. Its pool gets a connection back a moment
+            # later: a second one may be opened before.
+            assert len(keepalive_server.open_connections) == keepalive_server.accepted
         assert endings(events) == [Ending.COMPLETE] * 2
-        # Its pool gets a connection back a moment later: a second one may be opened before.
         assert len(keepalive_server.requests) == 2
 
     def test_one_that_was_read_piece_by_piece_is_complete(
