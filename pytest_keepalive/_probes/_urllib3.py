@@ -12,7 +12,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from types import FrameType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from pytest_keepalive._events import Sink, discard
 from pytest_keepalive._origin import DEFAULT_PORTS, Origin
@@ -23,23 +23,6 @@ from pytest_keepalive._probes._pool_key import PoolKeys
 from pytest_keepalive._probes._seam import seam_of
 
 _DEEPEST = 16
-
-
-class Keyed(NamedTuple):
-    """What is known of a pool.
-
-    Args:
-        reference: To the pool.
-        manager: The number of the manager that gave it out.
-        key: Under which it did.
-    """
-
-    reference: Callable[[], Any]
-    manager: int
-    key: Any
-
-
-_UNKEYED = Keyed(lambda: None, 0, None)
 
 
 class Urllib3Probe:
@@ -59,7 +42,8 @@ class Urllib3Probe:
         self._identities = Identities()
         self._owners: weakref.WeakKeyDictionary[Any, Owner] = weakref.WeakKeyDictionary()
         self._pool_keys = PoolKeys(self._identities)
-        self._keys: dict[int, Keyed] = {}
+        self._keys: weakref.WeakKeyDictionary[Any, tuple[int, Any]] = weakref.WeakKeyDictionary()
+        self._keyed_pools: set[int] = set()
         self._heads: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     def install(self, module: ModuleType) -> None:
@@ -77,7 +61,13 @@ class Urllib3Probe:
         """Put back what was there."""
         self._patches.restore()
         self.sink = discard
-        for remembered in (self._owners, self._keys, self._heads, self._pool_keys):
+        for remembered in (
+            self._owners,
+            self._keys,
+            self._heads,
+            self._pool_keys,
+            self._keyed_pools,
+        ):
             remembered.clear()
 
     def forget(self) -> None:
@@ -89,13 +79,12 @@ class Urllib3Probe:
         return owner
 
     def _keyed(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        keys = self._keys
+        number_of, keyed_pools = self._identities.number_of, self._keyed_pools
 
         # It is called for each request: nothing but a look, where the pool is known.
         def connection_from_pool_key(manager: Any, pool_key: Any, *args: Any, **kw: Any) -> Any:
             pool = original(manager, pool_key, *args, **kw)
-            keyed = keys.get(id(pool))
-            if keyed is None or keyed.reference() is not pool:
+            if number_of(pool) not in keyed_pools:
                 self._remember_key(pool, manager, pool_key)
             return pool
 
@@ -121,14 +110,8 @@ class Urllib3Probe:
     @observing
     def _remember_key(self, pool: Any, manager: Any, key: Any) -> None:
         number = self._heads.get(manager) or self._identities.number_of(manager)
-        keys, place = self._keys, id(pool)
-
-        def forget(reference: weakref.ref[Any]) -> None:
-            keyed = keys.get(place)
-            if keyed is not None and keyed.reference is reference:
-                del keys[place]
-
-        keys[place] = Keyed(weakref.ref(pool, forget), number, key)
+        self._keyed_pools.add(self._identities.number_of(pool))
+        self._keys[pool] = number, key
 
     @observing
     def _remember_owner(self, connection: Any, pool: Any) -> None:
@@ -143,15 +126,13 @@ class Urllib3Probe:
         return owner
 
     def _owner(self, pool: Any) -> Owner:
-        keyed = self._keys.get(id(pool))
-        if keyed is None or keyed.reference() is not pool:
-            keyed = _UNKEYED
+        manager, key = self._keys.get(pool, (0, None))
         return Owner(
             Origin(pool.scheme, pool.host, pool.port or DEFAULT_PORTS.get(pool.scheme, 0)),
             self._identities.number_of(pool),
             f"{type(pool).__module__.partition('.')[0]}.{type(pool).__name__}",
-            self._pool_keys.fields_of(keyed.key),
-            keyed.manager,
+            self._pool_keys.fields_of(key),
+            manager,
         )
 
 
